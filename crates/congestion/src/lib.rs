@@ -1,0 +1,1 @@
+//! What congestion control needs to know: so far the TWCC report builder for publishers.

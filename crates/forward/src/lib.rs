@@ -1,0 +1,1 @@
+//! Forwarding of one track: reception, selection, munging and retransmission, without sockets or clocks.

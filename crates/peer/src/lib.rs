@@ -1,0 +1,1 @@
+//! One WebRTC transport: datagrams in, RTP, RTCP and data out; and back.

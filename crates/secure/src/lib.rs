@@ -1,0 +1,1 @@
+//! DTLS with its fingerprint check, and SRTP/SRTCP protection in place.

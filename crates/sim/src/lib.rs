@@ -1,0 +1,1 @@
+//! Virtual clock, lossy links and model clients for simulations.

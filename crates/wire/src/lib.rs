@@ -1,0 +1,3 @@
+//! Bytes and structs: RTP, RTCP, STUN classification, codec payload views, sequence arithmetic and ids.
+
+pub mod id;

@@ -1,0 +1,1 @@
+//! The seam: commands in, events out, in batches; no logic.
