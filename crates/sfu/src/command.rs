@@ -3,6 +3,7 @@
 //! mirrored by `ts/media/commands.ts`.
 
 use serde::{Deserialize, Serialize};
+pub use sluice_wire::codec::{Codec, MediaKind};
 use sluice_wire::id::{
     DownTrackId, ParticipantId, PayloadType, PeerId, RoomId, Ssrc, TrackId, WorkerId,
 };
@@ -247,32 +248,6 @@ pub struct ExtensionIds {
     pub playout_delay: Option<u8>,
     /// The AV1 RTP dependency descriptor.
     pub dependency_descriptor: Option<u8>,
-}
-
-/// Audio or video.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum MediaKind {
-    /// Audio.
-    Audio,
-    /// Video.
-    Video,
-}
-
-/// A codec by its RTP payload format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
-pub enum Codec {
-    Opus,
-    Red,
-    Pcmu,
-    Pcma,
-    Vp8,
-    Vp9,
-    H264,
-    H265,
-    Av1,
 }
 
 /// One payload type of a published section.
