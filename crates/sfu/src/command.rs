@@ -14,16 +14,7 @@ use sluice_wire::id::{
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Command {
     /// Opens a transport. Answered by `peerOpened` (with its candidates) or `peerClosed`.
-    OpenPeer {
-        /// The new transport.
-        peer: PeerId,
-        /// Credentials we offer. Their ufrag begins with the worker's tag (`docs/adr/0003`).
-        ice: IceCredentials,
-        /// True where we run ICE lite.
-        ice_lite: bool,
-        /// True where we take the controlling role at first (RFC 8445 section 6.1.1).
-        controlling: bool,
-    },
+    OpenPeer(OpenPeer),
     /// The remote side of the description: sent once the client's SDP is known, again after an ICE
     /// restart (new credentials, same DTLS).
     SetRemote {
@@ -175,6 +166,20 @@ pub enum Query {
         /// The participant.
         participant: ParticipantId,
     },
+}
+
+/// A transport to open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OpenPeer {
+    /// The new transport.
+    pub peer: PeerId,
+    /// Credentials we offer. Their ufrag begins with the worker's tag (`docs/adr/0003`).
+    pub ice: IceCredentials,
+    /// True where we run ICE lite.
+    pub ice_lite: bool,
+    /// True where we take the controlling role at first (RFC 8445 section 6.1.1).
+    pub controlling: bool,
 }
 
 /// ICE user fragment and password.

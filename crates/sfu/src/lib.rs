@@ -1,4 +1,19 @@
 //! The world of one worker: peers, routes, tracks, links, data routing; commands in, events out.
+//!
+//! Everything here is driven by [`worker::Worker`]'s five verbs and knows neither sockets, threads nor clocks.
 
 pub mod command;
+pub mod config;
 pub mod event;
+pub mod link;
+pub mod pool;
+pub mod stats;
+pub mod worker;
+
+mod egress;
+mod timers;
+
+pub use config::{LocalAddress, WorkerConfig};
+pub use egress::Transmit;
+pub use link::LinkMessage;
+pub use worker::Worker;
