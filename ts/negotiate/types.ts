@@ -4,14 +4,7 @@
  */
 
 import type { SignalTarget } from '@livekit/protocol';
-import type {
-  Codec,
-  DownTrackWish,
-  MediaKind,
-  PeerId,
-  UpTrackId,
-  WorkerId,
-} from '../media/commands.ts';
+import type { Codec, DownTrackWish, MediaKind, PeerId, UpTrackId, WorkerId } from '../media/commands.ts';
 import type { DownTrackQuality, IceState, PeerCloseReason } from '../media/events.ts';
 
 /** A section of the client's offer that it sends on, as far as matching it to an `add_track` goes. */
@@ -134,6 +127,7 @@ export interface Negotiation {
   readonly ready: Promise<void>;
   /** Dual mode with subscriber primary: sends the first offer. Called once after the join response went out. */
   start(): void;
+  /** Both reject with `SdpError` or `NegotiationError` where the description can't be used. */
   handleOffer(sdp: string, id: number): Promise<void>;
   handleAnswer(sdp: string, id: number): Promise<void>;
   /** `candidateInit` is JSON of RTCIceCandidateInit; throws `SyntaxError` where it is not. */

@@ -1,0 +1,237 @@
+/**
+ * One peer connection as negotiation sees it: its worker-side peer, our ICE credentials, and what the client told us
+ * of its side.
+ *
+ *     opening ──peerOpened──▶ open ──setRemote──▶ described
+ *        └────────────── peerClosed / close ───────▶ closed
+ */
+
+import { randomBytes, randomInt } from 'node:crypto';
+import { SignalTarget } from '@livekit/protocol';
+import type { Candidate, Command, DtlsRole, IceCredentials, PeerId, WorkerId } from '../media/commands.ts';
+import type { PeerEvent } from '../media/events.ts';
+import type { MediaEngine } from '../media/types.ts';
+import { formatCandidateInit, parseCandidateInit, usable } from './candidates.ts';
+import { extensionIds } from './extensions.ts';
+import type { LocalSection, RemoteDescription, Section } from './sdp.ts';
+import { writeDescription } from './sdp.ts';
+import type { NegotiationHost, NegotiationOptions, TransportName } from './types.ts';
+
+/** Thrown where a client's description makes no sense in the present state. */
+export class NegotiationError extends Error {
+  override name = 'NegotiationError';
+}
+
+type State = 'opening' | 'open' | 'described' | 'closed';
+
+export class Transport {
+  readonly peer: PeerId;
+  readonly name: TransportName;
+  /** Resolves once sockets are open; rejects where there are none to be had. */
+  readonly ready: Promise<void>;
+  connected = false;
+  #state: State = 'opening';
+  readonly #engine: MediaEngine;
+  readonly #worker: WorkerId;
+  readonly #host: NegotiationHost;
+  readonly #options: NegotiationOptions;
+  readonly #primary: boolean;
+  #local: IceCredentials;
+  #remote: RemoteDescription | undefined;
+  #candidates: Candidate[] = [];
+  #trickled = false;
+  /** The client's candidates that came before its description. */
+  #early: Candidate[] = [];
+  #remoteCandidates = 0;
+  readonly #sessionId = String(randomInt(2 ** 40));
+  #version = 1;
+  #settle: { resolve: () => void; reject: (error: Error) => void } | undefined;
+
+  constructor(
+    engine: MediaEngine,
+    host: NegotiationHost,
+    options: NegotiationOptions,
+    name: TransportName,
+    primary: boolean,
+  ) {
+    this.#engine = engine;
+    this.#host = host;
+    this.#options = options;
+    this.#worker = options.worker;
+    this.#primary = primary;
+    this.name = name;
+    this.peer = engine.nextPeer();
+    this.#local = freshCredentials(this.#worker);
+    this.ready = new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject };
+    });
+    // Whoever negotiates sees the rejection; a session that never does must not end the process.
+    this.ready.catch(() => {});
+    engine.onPeer(this.peer, (event) => this.#onEvent(event));
+    this.send({
+      type: 'openPeer',
+      peer: this.peer,
+      ice: this.#local,
+      iceLite: options.iceLite,
+      // The offerer controls (RFC 8445 section 6.1.1), and a full agent controls a lite one.
+      controlling: name === 'subscriber' && !options.iceLite,
+    });
+  }
+
+  get closed(): boolean {
+    return this.#state === 'closed';
+  }
+
+  send(command: Command): void {
+    if (this.#state !== 'closed') this.#engine.send(this.#worker, command);
+  }
+
+  /** Takes the client's description. Returns true where its ICE credentials are new (first time or restart). */
+  describe(remote: RemoteDescription): boolean {
+    if (this.#state === 'closed') return false;
+    const former = this.#remote;
+    const fresh = former === undefined || former.ice.ufrag !== remote.ice.ufrag || former.ice.pwd !== remote.ice.pwd;
+    this.#remote = remote;
+    this.#state = 'described';
+    if (fresh) {
+      this.#remoteCandidates = 0;
+      this.send({
+        type: 'setRemote',
+        peer: this.peer,
+        ice: remote.ice,
+        iceLite: remote.iceLite,
+        dtlsRole: this.dtlsRole,
+        fingerprints: remote.fingerprints,
+      });
+    }
+    for (const candidate of [...remote.candidates, ...this.#early.splice(0)]) this.#addCandidate(candidate);
+    return fresh;
+  }
+
+  /** A client offer with other credentials than before asks for an ICE restart: ours change with them. */
+  isRestart(remote: RemoteDescription): boolean {
+    return this.#remote !== undefined && this.#remote.ice.ufrag !== remote.ice.ufrag;
+  }
+
+  /** New credentials for the next description. */
+  restartIce(): void {
+    this.#local = freshCredentials(this.#worker);
+    this.#trickled = false;
+    this.send({ type: 'restartIce', peer: this.peer, ice: this.#local });
+  }
+
+  get described(): boolean {
+    return this.#state === 'described';
+  }
+
+  /** We wait for the client's hello unless it insists on waiting for ours. */
+  get dtlsRole(): DtlsRole {
+    return this.#remote?.setup === 'passive' ? 'active' : 'passive';
+  }
+
+  addCandidateInit(text: string): void {
+    const candidate = parseCandidateInit(text);
+    if (candidate === undefined || this.#state === 'closed') return;
+    if (this.#state === 'described') this.#addCandidate(candidate);
+    else if (this.#early.length < MAX_REMOTE_CANDIDATES) this.#early.push(candidate);
+  }
+
+  #addCandidate(candidate: Candidate): void {
+    if (usable(candidate) === undefined || !this.#allows(candidate)) return;
+    if (++this.#remoteCandidates > MAX_REMOTE_CANDIDATES) return;
+    this.send({ type: 'addRemoteCandidate', peer: this.peer, candidate });
+  }
+
+  #allows(candidate: Candidate): boolean {
+    const wanted = this.#options.candidateProtocol;
+    return wanted === undefined || wanted === 'udp' || candidate.protocol === 'tcp';
+  }
+
+  /** Our description of these sections. */
+  write(sections: LocalSection[], setup: 'actpass' | 'active' | 'passive'): string {
+    const accepted = (kind: 'audio' | 'video') =>
+      extensionIds(sections.flatMap((section) => (section.kind === kind ? [section.extensions] : [])));
+    this.send({ type: 'setExtensions', peer: this.peer, audio: accepted('audio'), video: accepted('video') });
+    return writeDescription({
+      sessionId: this.#sessionId,
+      version: this.#version++,
+      ice: this.#local,
+      iceLite: this.#options.iceLite,
+      fingerprint: this.#engine.fingerprint,
+      setup,
+      sections,
+      candidates: this.#localCandidates(),
+    });
+  }
+
+  #localCandidates(): Candidate[] {
+    return this.#candidates.filter((candidate) => this.#allows(candidate));
+  }
+
+  /** Sends our candidates once per set of credentials, the last marked final. */
+  trickle(sections: Section[]): void {
+    if (this.#trickled || this.#state === 'closed') return;
+    this.#trickled = true;
+    const target = this.name === 'publisher' ? SignalTarget.PUBLISHER : SignalTarget.SUBSCRIBER;
+    const mid = sections[0]?.mid ?? '0';
+    const candidates = this.#localCandidates();
+    candidates.forEach((candidate, index) => {
+      const init = formatCandidateInit(candidate, mid, this.#local.ufrag);
+      this.#host.sendTrickle(init, target, index === candidates.length - 1);
+    });
+  }
+
+  #onEvent(event: PeerEvent): void {
+    if (this.#state === 'closed') return;
+    switch (event.type) {
+      case 'peerOpened':
+        this.#candidates = event.candidates;
+        if (this.#state === 'opening') this.#state = 'open';
+        this.#settle?.resolve();
+        break;
+      case 'iceState':
+        this.#host.onIceState(this.name, event.state, event.pair);
+        break;
+      case 'peerConnected':
+        this.connected = true;
+        this.#host.onConnected(this.name, this.#primary);
+        break;
+      case 'peerClosed':
+        this.#settle?.reject(new NegotiationError(`${event.reason}: ${event.detail}`));
+        this.#end();
+        this.#host.onTransportClosed(this.name, event.reason, event.detail);
+        break;
+      case 'dataChannelOpened':
+        break;
+    }
+  }
+
+  close(): void {
+    if (this.#state === 'closed') return;
+    this.send({ type: 'closePeer', peer: this.peer });
+    this.#settle?.reject(new NegotiationError('closed'));
+    this.#end();
+  }
+
+  #end(): void {
+    this.#state = 'closed';
+    this.connected = false;
+    this.#engine.onPeer(this.peer, undefined);
+  }
+}
+
+/** The ufrag's first character names the worker, so that any of our sockets can route a first check (ADR 0003). */
+function freshCredentials(worker: WorkerId): IceCredentials {
+  const tag = ICE_CHARS.charAt(worker);
+  return { ufrag: tag + iceText(15), pwd: iceText(32) };
+}
+
+function iceText(length: number): string {
+  // 256 is no multiple of 62: the bias of 8 in 256 characters costs a fraction of a bit.
+  return Array.from(randomBytes(length), (byte) => ICE_CHARS.charAt(byte % ICE_CHARS.length)).join('');
+}
+
+const ICE_CHARS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+
+/** Per set of credentials; browsers send a handful, an attacker hundreds. */
+const MAX_REMOTE_CANDIDATES = 64;
