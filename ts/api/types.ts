@@ -1,0 +1,50 @@
+/**
+ * What the Twirp services ask of the node that hosts a room; implemented by the room side. The methods are those of
+ * livekit's internal Room, RoomManager and Participant services, so that they can be asked for over the bus later.
+ * Grants, limits and existence in the store are checked before; every rejection is an `RpcError`.
+ */
+
+import type {
+  AgentDispatch,
+  CreateRoomRequest,
+  DeleteRoomRequest,
+  MuteRoomTrackRequest,
+  MuteRoomTrackResponse,
+  ParticipantInfo,
+  PerformRpcRequest,
+  PerformRpcResponse,
+  Room,
+  RoomParticipantIdentity,
+  SendDataRequest,
+  UpdateParticipantRequest,
+  UpdateRoomMetadataRequest,
+  UpdateSubscriptionsRequest,
+} from '@livekit/protocol';
+import type { RoomName } from '../lib/ids.ts';
+
+export interface RoomControl {
+  /**
+   * Creates or updates the room in the store (non-zero fields win, preset applied; an unknown preset is
+   * `invalid_argument` "unknown room configuration in create room request") and hosts it here.
+   */
+  createRoom(request: CreateRoomRequest): Promise<Room>;
+  /** Everybody leaves with ROOM_DELETED. */
+  deleteRoom(request: DeleteRoomRequest): Promise<void>;
+  sendData(request: SendDataRequest): Promise<void>;
+  updateRoomMetadata(request: UpdateRoomMetadataRequest): Promise<Room>;
+}
+
+/** An identity that is not in the room is `not_found` "participant does not exist". */
+export interface ParticipantControl {
+  removeParticipant(request: RoomParticipantIdentity): Promise<void>;
+  mutePublishedTrack(request: MuteRoomTrackRequest): Promise<MuteRoomTrackResponse>;
+  updateParticipant(request: UpdateParticipantRequest): Promise<ParticipantInfo>;
+  updateSubscriptions(request: UpdateSubscriptionsRequest): Promise<void>;
+  performRpc(request: PerformRpcRequest): Promise<PerformRpcResponse>;
+}
+
+/** Which agents a room has called for; a room that nobody configured has one dispatch without a name. */
+export interface DispatchControl {
+  /** Rejects with `not_found` where the room is not hosted here. */
+  listDispatches(room: RoomName): Promise<AgentDispatch[]>;
+}

@@ -1,0 +1,57 @@
+/** The one error that crosses folders and nodes: a code every transport can express, and a text meant for the caller. */
+
+export type RpcCode =
+  | 'canceled'
+  | 'unknown'
+  | 'invalid_argument'
+  | 'malformed_request'
+  | 'deadline_exceeded'
+  | 'not_found'
+  | 'not_acceptable'
+  | 'already_exists'
+  | 'permission_denied'
+  | 'resource_exhausted'
+  | 'failed_precondition'
+  | 'aborted'
+  | 'out_of_range'
+  | 'unimplemented'
+  | 'internal'
+  | 'unavailable'
+  | 'data_loss'
+  | 'unauthenticated';
+
+export class RpcError extends Error {
+  readonly code: RpcCode;
+
+  constructor(code: RpcCode, message: string) {
+    super(message);
+    this.name = 'RpcError';
+    this.code = code;
+  }
+}
+
+/** The status a plain HTTP answer carries for this code, for example when a join is refused before the upgrade. */
+export function httpStatusOf(code: RpcCode): number {
+  return HTTP_STATUS[code];
+}
+
+const HTTP_STATUS: Record<RpcCode, number> = {
+  canceled: 503,
+  unknown: 500,
+  invalid_argument: 400,
+  malformed_request: 400,
+  deadline_exceeded: 503,
+  not_found: 404,
+  not_acceptable: 406,
+  already_exists: 409,
+  permission_denied: 403,
+  resource_exhausted: 429,
+  failed_precondition: 412,
+  aborted: 409,
+  out_of_range: 416,
+  unimplemented: 501,
+  internal: 500,
+  unavailable: 503,
+  data_loss: 500,
+  unauthenticated: 401,
+};
