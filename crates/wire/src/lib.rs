@@ -1,4 +1,8 @@
 //! Bytes and structs: RTP, RTCP, STUN classification, codec payload views, sequence arithmetic and ids.
 
+pub mod classify;
 pub mod codec;
 pub mod id;
+pub mod rtp;
+pub mod seq;
+pub mod stun;
