@@ -1,0 +1,72 @@
+//! Candidates of both sides, as signalling carries them.
+
+use std::net::{IpAddr, SocketAddr};
+
+/// Transport of a candidate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// RFC 8445.
+    Udp,
+    /// RFC 6544.
+    Tcp,
+}
+
+/// How a candidate was found (RFC 8445 section 5.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CandidateKind {
+    /// An address of the host itself.
+    Host,
+    /// As a STUN server saw it.
+    ServerReflexive,
+    /// As the other peer saw it.
+    PeerReflexive,
+    /// On a TURN server.
+    Relayed,
+}
+
+/// One of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalCandidate {
+    /// Groups candidates of one base address and kind.
+    pub foundation: String,
+    /// RFC 8445 section 5.1.2.
+    pub priority: u32,
+    /// Where the client reaches us: differs from `bound` behind a 1:1 NAT.
+    pub addr: SocketAddr,
+    /// What our socket is bound to; datagrams carry this as their local address.
+    pub bound: SocketAddr,
+    /// Always a host candidate: we ask no STUN server.
+    pub kind: CandidateKind,
+    /// UDP.
+    pub protocol: Protocol,
+}
+
+/// One of the client's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteCandidate {
+    /// As signalled.
+    pub foundation: String,
+    /// As signalled.
+    pub priority: u32,
+    /// A literal address: names are never resolved here.
+    pub addr: SocketAddr,
+    /// As signalled.
+    pub kind: CandidateKind,
+    /// TCP candidates are ignored: we never connect out, and an inbound connection proves itself by its checks.
+    pub protocol: Protocol,
+}
+
+/// A foundation that is equal for equal addresses and nothing else, without telling the address (FNV-1a).
+pub(crate) fn foundation_of(ip: IpAddr) -> String {
+    let mut hash: u32 = 0x811c_9dc5;
+    let mut eat = |octets: &[u8]| {
+        for octet in octets {
+            hash = (hash ^ u32::from(*octet)).wrapping_mul(0x0100_0193);
+        }
+    };
+    match ip {
+        IpAddr::V4(v4) => eat(&v4.octets()),
+        IpAddr::V6(v6) => eat(&v6.octets()),
+    }
+    hash.to_string()
+}
