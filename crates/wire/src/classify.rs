@@ -61,8 +61,8 @@ mod tests {
 
     #[test]
     fn a_marker_bit_does_not_make_rtcp_of_rtp() {
-        assert_eq!(classify(&datagram(128, 0x80 | 96, 12)), Some(Kind::Rtp));
-        assert_eq!(classify(&datagram(128, 0x80 | 35, 12)), Some(Kind::Rtp));
+        assert_eq!(classify(&datagram(128, 0x80 | 0x60, 12)), Some(Kind::Rtp));
+        assert_eq!(classify(&datagram(128, 0x80 | 0x23, 12)), Some(Kind::Rtp));
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 pub mod classify;
 pub mod codec;
+pub mod dependency_descriptor;
 pub mod id;
+pub mod rtcp;
 pub mod rtp;
 pub mod seq;
 pub mod stun;

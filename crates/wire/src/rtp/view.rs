@@ -212,7 +212,7 @@ mod tests {
     fn packet(flags: u8, rest: &[u8]) -> Vec<u8> {
         let mut bytes = vec![
             flags,
-            0x80 | 96,
+            0x80 | 0x60,
             0xff,
             0xdc,
             0,
