@@ -10,6 +10,7 @@ pub mod pool;
 pub mod stats;
 pub mod worker;
 
+mod data;
 mod egress;
 mod timers;
 

@@ -1,0 +1,10 @@
+//! Data packets between the participants of a room: who may send what, in whose name, to whom.
+
+pub mod channels;
+pub mod packet;
+pub mod room;
+pub mod router;
+
+mod base64;
+mod joining;
+mod proto;
