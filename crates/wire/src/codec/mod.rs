@@ -2,6 +2,15 @@
 //!
 //! Every view reads in place, allocates nothing and answers `None` for bytes it does not understand.
 
+pub mod av1;
+pub mod bits;
+pub mod h264;
+pub mod h265;
+pub mod opus;
+pub mod red;
+pub mod vp8;
+pub mod vp9;
+
 use serde::{Deserialize, Serialize};
 
 /// Audio or video.
