@@ -1,0 +1,75 @@
+/**
+ * The families of checks: `node test/run.mjs all|unit|rust|e2e|check`. Stops at the first family that fails, with its
+ * exit code; the test runners' own closing lines stay on the screen.
+ */
+import { readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { buildAddon, installPackages, run } from '../native/build.mjs';
+import { installTools } from './tools.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+function files(folder, suffix) {
+  return readdirSync(`${root}${folder}`, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith(suffix))
+    .map((entry) => `${entry.parentPath ?? entry.path}/${entry.name}`)
+    .sort();
+}
+
+function nodeTests(paths, concurrency) {
+  run(process.execPath, [
+    '--import',
+    'tsx',
+    '--test',
+    '--test-reporter=spec',
+    `--test-concurrency=${concurrency}`,
+    ...paths,
+  ]);
+}
+
+const families = {
+  format() {
+    run('npx', ['--no-install', 'biome', 'check', '--error-on-warnings', '.']);
+    run('cargo', ['fmt', '--all', '--check']);
+  },
+  types() {
+    run('npx', ['--no-install', 'tsc', '-p', '.']);
+  },
+  clippy() {
+    run('cargo', ['clippy', '--locked', '--workspace', '--all-targets', '--', '-D', 'warnings']);
+  },
+  rust() {
+    run('cargo', ['test', '--locked', '--workspace']);
+  },
+  unit() {
+    buildAddon('dev');
+    nodeTests([...files('ts', '.test.ts'), ...files('test/unit', '.test.ts')], 2);
+  },
+  async e2e() {
+    installTools();
+    buildAddon('dev');
+    const { buildDemo } = await import('../ts/demo/build.mjs');
+    await buildDemo(`${root}dist/demo`);
+    // One at a time: each drives browsers that would take the cores from the others.
+    nodeTests(files('test/e2e', '.test.ts'), 1);
+  },
+  build() {
+    run('npm', ['run', 'build']);
+    run(process.execPath, ['dist/main.js', '--version']);
+  },
+};
+
+const plans = {
+  all: ['rust', 'unit', 'e2e'],
+  check: ['format', 'types', 'clippy', 'rust', 'unit', 'e2e', 'build'],
+};
+
+installPackages();
+const asked = process.argv[2] ?? 'all';
+for (const name of plans[asked] ?? [asked]) {
+  if (families[name] === undefined) throw new Error(`unknown family ${name}: ${Object.keys(families).join(', ')}`);
+  const started = Date.now();
+  console.log(`\n── ${name}`);
+  await families[name]();
+  console.log(`── ${name}: ${((Date.now() - started) / 1000).toFixed(0)} s`);
+}

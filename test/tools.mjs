@@ -1,0 +1,21 @@
+/** Programs that tests need and npm has not: installed through apt where they are missing. */
+import { spawnSync } from 'node:child_process';
+
+const TOOLS = [
+  { program: 'chromium', packages: ['chromium'] },
+  { program: 'redis-server', packages: ['redis-server'] },
+];
+
+export function installTools() {
+  const missing = TOOLS.filter(({ program }) => spawnSync('which', [program]).status !== 0);
+  if (missing.length === 0) return;
+  const packages = missing.flatMap((tool) => tool.packages);
+  console.log(`installing ${packages.join(' ')}`);
+  const sudo = process.getuid?.() === 0 ? [] : ['sudo'];
+  for (const args of [['update'], ['install', '-y', '--no-install-recommends', ...packages]]) {
+    const [command, ...rest] = [...sudo, 'apt-get', ...args];
+    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+    const result = spawnSync(command, rest, { stdio: ['ignore', 'ignore', 'inherit'], env });
+    if (result.status !== 0) throw new Error(`apt-get ${args[0]} failed; install ${packages.join(', ')} by hand`);
+  }
+}

@@ -1,0 +1,91 @@
+/** What follows from a loaded file: development mode, keys, deprecated spellings, ranges that depend on others. */
+
+import { isIPv4 } from 'node:net';
+import { DEV_KEYS, MIN_SECRET_LENGTH, readKeyFile } from './keys.ts';
+import { ConfigError, type Loaded } from './load.ts';
+import type { Config } from './schema.ts';
+import { notEffective } from './status.ts';
+
+export interface Notice {
+  level: 'info' | 'warn' | 'error';
+  text: string;
+}
+
+export interface Settled {
+  config: Config;
+  /** To be logged once the log stands. */
+  notices: Notice[];
+}
+
+export function settle(loaded: Loaded, dev: boolean): Settled {
+  const notices: Notice[] = loaded.ignored.map((text) => ({ level: 'warn', text: `ignored: ${text}` }));
+  const config = structuredClone(loaded.config);
+  if (dev) config.development = true;
+  applyDeprecated(config);
+  notices.push(...applyKeys(config, dev));
+  applyPorts(config);
+  checkRanges(config);
+  for (const path of loaded.set) {
+    const reason = notEffective(path);
+    if (reason !== undefined) notices.push({ level: 'warn', text: `${path} is not effective yet: ${reason}` });
+  }
+  return { config, notices };
+}
+
+function applyDeprecated(config: Config): void {
+  if (config.logging.level === '') config.logging.level = config.log_level;
+  if (config.logging.level === '') config.logging.level = config.development ? 'debug' : 'info';
+  if (config.prometheus.port === 0) config.prometheus.port = config.prometheus_port;
+  if (config.redis.use_tls) config.redis.tls.enabled = true;
+  const { room, limit } = config;
+  if (room.max_metadata_size > 0) limit.max_metadata_size = room.max_metadata_size;
+  if (room.max_room_name_length > 0) limit.max_room_name_length = room.max_room_name_length;
+  if (room.max_participant_identity_length > 0) {
+    limit.max_participant_identity_length = room.max_participant_identity_length;
+  }
+}
+
+function applyKeys(config: Config, dev: boolean): Notice[] {
+  if (config.key_file !== '') config.keys = { ...config.keys, ...readKeyFile(config.key_file) };
+  if (Object.keys(config.keys).length === 0) {
+    if (!dev) throw new ConfigError(['one of key-file or keys must be provided']);
+    config.keys = { ...DEV_KEYS };
+    if (config.bind_addresses.length === 0) config.bind_addresses = ['127.0.0.1', '::1'];
+    else config.rtc.ips.includes.push(...config.bind_addresses.filter(isPublicV4).map((ip) => `${ip}/24`));
+    return [{ level: 'info', text: 'no keys provided, using placeholder keys' }];
+  }
+  if (dev) return [];
+  return Object.entries(config.keys)
+    .filter(([, secret]) => secret.length < MIN_SECRET_LENGTH)
+    .map(([key]) => ({
+      level: 'error',
+      text: `the secret of key ${key} is too short: at least ${MIN_SECRET_LENGTH} characters are needed to be safe`,
+    }));
+}
+
+function isPublicV4(ip: string): boolean {
+  return isIPv4(ip) && !ip.startsWith('127.') && ip !== '0.0.0.0';
+}
+
+function applyPorts(config: Config): void {
+  const { rtc } = config;
+  const ranged = rtc.port_range_start !== 0 || rtc.port_range_end !== 0;
+  if (rtc.udp_port === undefined && config.development && !ranged) rtc.udp_port = { start: 7882, end: 7882 };
+  if (rtc.udp_port === undefined && !ranged) {
+    rtc.port_range_start = 50_000;
+    rtc.port_range_end = 60_000;
+  }
+  if (config.development && config.turn.relay_range_start === 30_000 && config.turn.relay_range_end === 40_000) {
+    config.turn.relay_range_end = 30_002;
+  }
+}
+
+function checkRanges(config: Config): void {
+  const { rtc } = config;
+  if (rtc.udp_port?.start === 0) rtc.udp_port = undefined;
+  if (rtc.udp_port === undefined && (rtc.port_range_start === 0 || rtc.port_range_end < rtc.port_range_start)) {
+    throw new ConfigError([
+      `rtc.port_range_end: expected a port from rtc.port_range_start (${rtc.port_range_start}) up, got ${rtc.port_range_end}`,
+    ]);
+  }
+}

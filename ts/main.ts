@@ -1,0 +1,88 @@
+#!/usr/bin/env node
+/** The command line: flags → config → server → signals → end. The only file that ends the process. */
+
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { createJoinToken, generateKeys, printPorts, printVerboseHelp } from './commands.ts';
+import { addFlags, type Flags, loadFromFlags } from './config/flags.ts';
+import { ConfigError } from './config/load.ts';
+import { type Settled, settle } from './config/settle.ts';
+
+const print = (line: string) => process.stdout.write(`${line}\n`);
+
+function version(): string {
+  const manifest: { version: string } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  return manifest.version;
+}
+
+function settleFlags(flags: Flags): Settled {
+  return settle(loadFromFlags(flags, process.env), flags.dev === true);
+}
+
+async function serve(flags: Flags): Promise<void> {
+  const { config, notices } = settleFlags(flags);
+  const { createLog } = await import('./log/log.ts');
+  const { createServer } = await import('./server.ts');
+  const log = createLog(config);
+  if (config.development) log.info({}, 'starting in development mode');
+  for (const { level, text } of notices) log[level]({}, text);
+  const server = await createServer(config, log, version());
+  const ended = waitForSignals(server, log);
+  await server.start();
+  await ended;
+}
+
+/** The first signal closes; the second one does not wait. */
+function waitForSignals(server: { close(): Promise<void> }, log: { info(fields: object, text: string): void }) {
+  return new Promise<void>((resolve, reject) => {
+    let asked = false;
+    const onSignal = (signal: NodeJS.Signals) => {
+      if (asked) process.exit(1);
+      asked = true;
+      log.info({ signal }, 'exit requested, shutting down');
+      server.close().then(resolve, reject);
+    };
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGQUIT'] as const) process.on(signal, onSignal);
+  });
+}
+
+function program(): Command {
+  const root = new Command('sluice')
+    .description('WebRTC media server that LiveKit clients talk to. Run without a subcommand to start it.')
+    .version(`sluice version ${version()}`, '-v, --version')
+    .enablePositionalOptions()
+    .allowExcessArguments(false);
+  addFlags(root);
+  root.action(() => serve(root.opts()));
+  root
+    .command('generate-keys')
+    .description('print a fresh API key and secret')
+    .action(() => generateKeys(print));
+  const ports = root.command('ports').description('print the ports that the server is configured to use');
+  addFlags(ports);
+  ports.action(() => printPorts(settleFlags({ ...root.opts(), ...ports.opts() }).config, print));
+  const token = root.command('create-join-token', { hidden: true }).description('print a token to join a room with');
+  addFlags(token);
+  token
+    .option('--room <name>', 'room to join')
+    .option('--identity <identity>', 'identity of the participant')
+    .option('--recorder', 'hidden, neither publishes nor sends data')
+    .action(() => {
+      const flags = { ...root.opts(), ...token.opts() };
+      return createJoinToken(settleFlags(flags).config, flags, print);
+    });
+  root
+    .command('help-verbose')
+    .description('print every flag, the generated ones too')
+    .action(() => printVerboseHelp(print));
+  return root;
+}
+
+try {
+  await program().parseAsync(process.argv);
+  process.exit(0);
+} catch (error) {
+  const text = error instanceof ConfigError || error instanceof Error ? error.message : String(error);
+  process.stderr.write(`${text}\n`);
+  process.exit(1);
+}
