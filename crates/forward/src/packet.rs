@@ -3,6 +3,9 @@
 use std::time::Instant;
 
 use sluice_wire::codec::Codec;
+use sluice_wire::codec::vp8::Vp8View;
+use sluice_wire::codec::vp9::Vp9View;
+use sluice_wire::dependency_descriptor::Descriptor;
 use sluice_wire::id::PayloadType;
 use sluice_wire::rtp::{AbsCaptureTime, AudioLevel};
 
@@ -43,77 +46,14 @@ pub struct PacketMeta {
     pub temporal: u8,
     /// Decoding may step up to this temporal layer here (VP8 Y, VP9 U, DD switch indication).
     pub switch_up: bool,
-    /// Of a VP8 descriptor.
-    pub vp8: Option<Vp8Ids>,
-    /// Of a VP9 descriptor.
-    pub vp9: Option<Vp9Ids>,
-    /// Of a dependency descriptor. Its bytes are in the ring.
-    pub dd: Option<DescriptorIds>,
+    /// VP8: its payload descriptor.
+    pub vp8: Option<Vp8View>,
+    /// VP9: its payload descriptor.
+    pub vp9: Option<Vp9View>,
+    /// The dependency descriptor, where there is one that could be resolved. Its bytes are in the ring.
+    pub dd: Option<Descriptor>,
     /// RFC 6464.
     pub audio_level: Option<AudioLevel>,
     /// As the publisher sent it.
     pub abs_capture_time: Option<AbsCaptureTime>,
-}
-
-/// The VP8 payload descriptor (RFC 7741 section 4.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Vp8Ids {
-    /// PictureID, 7 or 15 bits.
-    pub picture_id: Option<u16>,
-    /// True where it has 15 bits.
-    pub long_picture_id: bool,
-    /// TL0PICIDX.
-    pub tl0_index: Option<u8>,
-    /// TID; the frame depends on no higher layer.
-    pub temporal: Option<u8>,
-    /// Y: depends on the base layer only.
-    pub layer_sync: bool,
-    /// KEYIDX.
-    pub key_index: Option<u8>,
-    /// Length of the descriptor, bytes.
-    pub descriptor_len: u8,
-}
-
-/// The VP9 payload descriptor (RFC 9628 section 4.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Vp9Ids {
-    /// PictureID, 7 or 15 bits.
-    pub picture_id: Option<u16>,
-    /// P: predicted from an earlier picture.
-    pub inter_picture: bool,
-    /// D: predicted from the lower spatial layer of the same picture.
-    pub inter_layer: bool,
-    /// U: switching up to this temporal layer is possible here.
-    pub switch_up: bool,
-    /// Z: not a reference for upper spatial layers.
-    pub not_reference: bool,
-    /// B: starts a layer frame.
-    pub start: bool,
-    /// E: ends a layer frame.
-    pub end: bool,
-}
-
-/// A dependency descriptor (AV1 RTP specification, appendix A), resolved against its template structure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DescriptorIds {
-    /// frame_number.
-    pub frame_number: u16,
-    /// start_of_frame.
-    pub start: bool,
-    /// end_of_frame.
-    pub end: bool,
-    /// True where this packet carries the template structure.
-    pub has_structure: bool,
-    /// active_decode_targets_bitmask, where this packet carries it.
-    pub active_targets: Option<u32>,
-    /// Decode target indications, two bits each, target 0 lowest: 0 not present, 1 discardable, 2 switch, 3 required.
-    pub indications: u64,
-    /// Decode targets of the structure.
-    pub targets: u8,
-    /// Frame differences to the former frame of each chain, for the first eight chains.
-    pub chain_diffs: [u8; 8],
-    /// Chains of the structure.
-    pub chains: u8,
-    /// frame_dependency_template_id.
-    pub template_id: u8,
 }
