@@ -1,0 +1,183 @@
+//! The two transforms under one roof: AES-GCM (RFC 7714) and AES counter mode with HMAC-SHA1-80 (RFC 3711).
+//!
+//! RTP and RTCP differ only in what is authenticated beside the packet; the caller says so in [`Context`].
+
+use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::cipher::{EncryptingKey, EncryptionContext};
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::iv::FixedLength;
+use aws_lc_rs::{constant_time, hmac};
+use zeroize::Zeroizing;
+
+use super::keys::{Label, MasterKey, SrtpProfile, aes_ctr, derive};
+
+/// Session keys of one direction, for either RTP or RTCP, with their schedules expanded once.
+pub(crate) enum SessionCipher {
+    /// Boxed: schedules and hash states are large, and a peer holds four.
+    Gcm(Box<Gcm>),
+    Counter(Box<Counter>),
+}
+
+pub(crate) struct Gcm {
+    key: LessSafeKey,
+    salt: [u8; 12],
+}
+
+pub(crate) struct Counter {
+    key: EncryptingKey,
+    auth: hmac::Key,
+    salt: [u8; 14],
+}
+
+/// Names one packet and what is authenticated with it beside its encrypted body.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub ssrc: u32,
+    /// 48-bit RTP index or 31-bit SRTCP index.
+    pub index: u64,
+    /// The part of the packet that stays in the clear.
+    pub clear: &'a [u8],
+    /// Rollover counter (RTP) or E flag and index (RTCP): hashed behind the packet in counter mode.
+    pub trailer: [u8; 4],
+    /// Associated data in GCM: `clear` for RTP, `clear` and `trailer` for RTCP (RFC 7714 sections 8.2 and 9.2).
+    pub associated: &'a [u8],
+}
+
+impl SessionCipher {
+    pub fn for_rtp(profile: SrtpProfile, master: &MasterKey) -> Self {
+        Self::new(profile, master, [Label::RtpKey, Label::RtpAuth, Label::RtpSalt])
+    }
+
+    pub fn for_rtcp(profile: SrtpProfile, master: &MasterKey) -> Self {
+        Self::new(profile, master, [Label::RtcpKey, Label::RtcpAuth, Label::RtcpSalt])
+    }
+
+    fn new(profile: SrtpProfile, master: &MasterKey, [key, auth, salt]: [Label; 3]) -> Self {
+        let mut session_key = Zeroizing::new([0u8; 32]);
+        let session_key = &mut session_key[..profile.key_len()];
+        derive(profile, master, key, session_key);
+        match profile {
+            SrtpProfile::AeadAes128Gcm | SrtpProfile::AeadAes256Gcm => {
+                let algorithm = if profile == SrtpProfile::AeadAes128Gcm { &AES_128_GCM } else { &AES_256_GCM };
+                let mut session_salt = [0; 12];
+                derive(profile, master, salt, &mut session_salt);
+                let key = UnboundKey::new(algorithm, session_key).expect("the key has the length of its algorithm");
+                Self::Gcm(Box::new(Gcm { key: LessSafeKey::new(key), salt: session_salt }))
+            }
+            SrtpProfile::Aes128CmSha1_80 => {
+                let mut session_salt = [0; 14];
+                derive(profile, master, salt, &mut session_salt);
+                let mut auth_key = Zeroizing::new([0u8; 20]);
+                derive(profile, master, auth, &mut auth_key[..]);
+                Self::Counter(Box::new(Counter {
+                    key: aes_ctr(session_key),
+                    auth: hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &auth_key[..]),
+                    salt: session_salt,
+                }))
+            }
+        }
+    }
+
+    /// Encrypts `body` in place and writes the authentication tag over `tag`, which has the length of the profile's.
+    pub fn seal(&self, context: Context<'_>, body: &mut [u8], tag: &mut [u8]) -> Result<(), Unspecified> {
+        match self {
+            Self::Gcm(gcm) => {
+                let sealed = gcm.key.seal_in_place_separate_tag(
+                    gcm.nonce(context),
+                    Aad::from(context.associated),
+                    body,
+                )?;
+                write_tag(sealed.as_ref(), tag)
+            }
+            Self::Counter(counter) => {
+                counter.apply_key_stream(context, body)?;
+                write_tag(counter.mac(context, body).as_ref(), tag)
+            }
+        }
+    }
+
+    /// As [`SessionCipher::seal`], with the plaintext in `plain` and the ciphertext written to `body`, of equal length.
+    pub fn seal_from(
+        &self,
+        context: Context<'_>,
+        plain: &[u8],
+        body: &mut [u8],
+        tag: &mut [u8],
+    ) -> Result<(), Unspecified> {
+        match self {
+            Self::Gcm(gcm) => gcm.key.seal_out_of_place_scatter(
+                gcm.nonce(context),
+                Aad::from(context.associated),
+                plain,
+                body,
+                &[],
+                tag,
+            ),
+            Self::Counter(_) => {
+                if plain.len() != body.len() {
+                    return Err(Unspecified);
+                }
+                body.copy_from_slice(plain);
+                self.seal(context, body, tag)
+            }
+        }
+    }
+
+    /// Checks `tag` and decrypts `body` in place. On an error the body may be overwritten: the packet is lost.
+    pub fn open(&self, context: Context<'_>, body: &mut [u8], tag: &[u8]) -> Result<(), Unspecified> {
+        match self {
+            Self::Gcm(gcm) => gcm
+                .key
+                .open_in_place_separate_tag(gcm.nonce(context), Aad::from(context.associated), tag, body)
+                .map(|_| ()),
+            Self::Counter(counter) => {
+                let expected = counter.mac(context, body);
+                let expected = expected.as_ref().get(..tag.len()).ok_or(Unspecified)?;
+                constant_time::verify_slices_are_equal(expected, tag)?;
+                counter.apply_key_stream(context, body)
+            }
+        }
+    }
+}
+
+impl Gcm {
+    /// Two zero octets, SSRC and index, against the salt (RFC 7714 sections 8.1 and 9.1).
+    fn nonce(&self, context: Context<'_>) -> Nonce {
+        let mut nonce = self.salt;
+        mix(&mut nonce[2..], context);
+        Nonce::assume_unique_for_key(nonce)
+    }
+}
+
+impl Counter {
+    /// SSRC and index against the salt, the last 16 bits counting blocks (RFC 3711 section 4.1.1).
+    fn apply_key_stream(&self, context: Context<'_>, body: &mut [u8]) -> Result<(), Unspecified> {
+        let mut iv = [0; 16];
+        iv[..14].copy_from_slice(&self.salt);
+        mix(&mut iv[4..], context);
+        self.key.less_safe_encrypt(body, EncryptionContext::Iv128(FixedLength::from(iv))).map(|_| ())
+    }
+
+    fn mac(&self, context: Context<'_>, body: &[u8]) -> hmac::Tag {
+        let mut mac = hmac::Context::with_key(&self.auth);
+        mac.update(context.clear);
+        mac.update(body);
+        mac.update(&context.trailer);
+        mac.sign()
+    }
+}
+
+/// Adds SSRC (32 bits) and index (48 bits) to the first ten bytes of `at`.
+fn mix(at: &mut [u8], context: Context<'_>) {
+    let [_, _, index @ ..] = context.index.to_be_bytes();
+    let name = context.ssrc.to_be_bytes().into_iter().chain(index);
+    for (byte, other) in at.iter_mut().zip(name) {
+        *byte ^= other;
+    }
+}
+
+/// The leading bytes of `from`: HMAC-SHA1-80 is a truncated tag.
+fn write_tag(from: &[u8], tag: &mut [u8]) -> Result<(), Unspecified> {
+    tag.copy_from_slice(from.get(..tag.len()).ok_or(Unspecified)?);
+    Ok(())
+}
