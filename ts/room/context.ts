@@ -1,0 +1,25 @@
+import type { ServerInfo } from '@livekit/protocol';
+import type { Logger } from 'pino';
+import type { Claims } from '../auth/grants.ts';
+import type { MediaEngine, Placement } from '../media/types.ts';
+import type { Negotiation, NegotiationHost, NegotiationOptions } from '../negotiate/types.ts';
+import type { Clock } from './clock.ts';
+import type { RoomConfig } from './config.ts';
+import type { ParticipantStore, RoomStore } from './contracts.ts';
+
+/** Signs a token with these claims, valid for so many seconds from now. */
+export type IssueToken = (claims: Claims, ttlSeconds: number) => Promise<string>;
+
+/** What all rooms of a node share; made by the composition root. */
+export interface RoomContext {
+  readonly config: RoomConfig;
+  readonly clock: Clock;
+  readonly engine: MediaEngine;
+  readonly placement: Placement;
+  readonly createNegotiation: (host: NegotiationHost, options: NegotiationOptions) => Negotiation;
+  readonly store: { readonly rooms: RoomStore; readonly participants: ParticipantStore };
+  readonly issueToken: IssueToken;
+  /** As join and reconnect responses carry it. */
+  readonly serverInfo: ServerInfo;
+  readonly log: Logger;
+}

@@ -1,0 +1,135 @@
+/**
+ * Tells a room's clients about changes of participants (livekit-facts 3.11): publishers and profile changes at once,
+ * mere presence in batches.
+ */
+
+import { ParticipantInfo, ParticipantInfo_State, ParticipantUpdate, SignalResponse } from '@livekit/protocol';
+import type { Identity } from '../lib/ids.ts';
+import type { Clock, Timer } from './clock.ts';
+import type { CloseReason } from './close-reason.ts';
+import type { Participant } from './participant.ts';
+import type { ParticipantFeed } from './participant-feed.ts';
+
+/** A client that is told. */
+export interface UpdateReceiver {
+  readonly participant: Participant;
+  readonly feed: ParticipantFeed;
+}
+
+export interface UpdateRoster {
+  receivers(): Iterable<UpdateReceiver>;
+  /** The session that holds an identity now. */
+  current(identity: Identity): Participant | undefined;
+}
+
+interface Change {
+  info: ParticipantInfo;
+  closeReason: CloseReason | undefined;
+  /** Made up because another session of the identity takes over. */
+  synthetic: boolean;
+}
+
+export class ParticipantUpdates {
+  readonly #clock: Clock;
+  readonly #roster: UpdateRoster;
+  /** Bytes per message at about which a batch is split. */
+  readonly #targetSize: number;
+  readonly #batch = new Map<Identity, Change>();
+  #timer: Timer | undefined;
+
+  constructor(clock: Clock, roster: UpdateRoster, targetSize: number) {
+    this.#clock = clock;
+    this.#roster = roster;
+    this.#targetSize = targetSize;
+  }
+
+  /** `toSelf`: the participant hears of it at once even where others hear later or never. */
+  publish(participant: Participant, self: ParticipantFeed, options: { immediate: boolean; toSelf: boolean }): void {
+    const info = participant.info();
+    const changes = participant.hidden ? [] : this.#due(participant, info, options.immediate);
+    if (changes.length > 0) this.#send(changes);
+    else if (options.toSelf) self.tell([info]);
+  }
+
+  /** What has to go out now; the rest waits for its batch. */
+  #due(participant: Participant, info: ParticipantInfo, immediate: boolean): Change[] {
+    const { identity } = participant;
+    const change: Change = { info, closeReason: participant.closeReason, synthetic: false };
+    const queued = this.#batch.get(identity);
+    const changes: Change[] = [];
+    let now = immediate || info.isPublisher;
+    if (queued === undefined) {
+      const current = this.#roster.current(identity);
+      if (current !== undefined && compareSessions(current.info(), info) > 0) return [];
+    } else if (queued.info.sid !== info.sid) {
+      if (compareSessions(queued.info, info) > 0) return [];
+      // Another session has taken the identity: that the old one ended must not come after the news of the new one.
+      now = true;
+      const ended = new ParticipantInfo({ ...queued.info, state: ParticipantInfo_State.DISCONNECTED });
+      changes.push({ ...queued, info: ended, synthetic: true });
+    }
+    if (!now) {
+      this.#batch.set(identity, change);
+      this.#timer ??= this.#clock.after(BATCH_INTERVAL_MS, () => this.#flush());
+      return [];
+    }
+    this.#batch.delete(identity);
+    return [...changes, change];
+  }
+
+  #flush(): void {
+    this.#timer = undefined;
+    const changes = [...this.#batch.values()];
+    this.#batch.clear();
+    if (changes.length > 0) this.#send(changes);
+  }
+
+  #send(changes: Change[]): void {
+    const all = this.#split(changes.map((change) => change.info));
+    const real = changes.filter((change) => !change.synthetic && change.closeReason !== 'duplicateIdentity');
+    // Clients that follow identities need not be told that a session ended where another goes on.
+    const byIdentity = real.length === changes.length ? all : this.#split(real.map((change) => change.info));
+    for (const { participant, feed } of this.#roster.receivers()) {
+      const chunks = participant.gates.identityReconnect ? byIdentity : all;
+      for (const { update, infos } of chunks) feed.tellShared(update, infos);
+    }
+  }
+
+  #split(infos: ParticipantInfo[]): { update: SignalResponse; infos: ParticipantInfo[] }[] {
+    const chunks: ParticipantInfo[][] = [];
+    let chunk: ParticipantInfo[] = [];
+    let size = 0;
+    for (const info of infos) {
+      const bytes = infos.length === 1 ? 0 : info.toBinary().length;
+      if (chunk.length > 0 && this.#targetSize > 0 && size + bytes > this.#targetSize) {
+        chunks.push(chunk);
+        chunk = [];
+        size = 0;
+      }
+      chunk.push(info);
+      size += bytes;
+    }
+    if (chunk.length > 0) chunks.push(chunk);
+    return chunks.map((participants) => ({ update: updateOf(participants), infos: participants }));
+  }
+
+  close(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#batch.clear();
+  }
+}
+
+function updateOf(participants: ParticipantInfo[]): SignalResponse {
+  return new SignalResponse({ message: { case: 'update', value: new ParticipantUpdate({ participants }) } });
+}
+
+/** Negative where `a` is the earlier session of an identity; sids break a tie. */
+function compareSessions(a: ParticipantInfo, b: ParticipantInfo): number {
+  if (a.joinedAtMs !== b.joinedAtMs) return a.joinedAtMs < b.joinedAtMs ? -1 : 1;
+  if (a.sid === b.sid) return 0;
+  return a.sid < b.sid ? -1 : 1;
+}
+
+/** How long a change of mere presence may wait; longer saves messages in rooms where many come and go. */
+const BATCH_INTERVAL_MS = 3000;
