@@ -12,6 +12,9 @@ pub mod worker;
 
 mod data;
 mod egress;
+mod ingress;
+mod routes;
+mod slab;
 mod timers;
 
 pub use config::{LocalAddress, WorkerConfig};

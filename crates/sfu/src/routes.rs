@@ -1,0 +1,147 @@
+//! Whose datagram it is: by the pair of addresses once known, before that by the ufrag of a connectivity check.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use sluice_wire::id::WorkerId;
+use sluice_wire::stun::local_ufrag;
+
+/// Routes of one worker to its peers' slab indices.
+#[derive(Debug, Default)]
+pub struct Routes {
+    by_pair: HashMap<(SocketAddr, SocketAddr), usize>,
+    by_ufrag: HashMap<String, usize>,
+    by_socket: HashMap<SocketAddr, usize>,
+}
+
+impl Routes {
+    /// The peer that owns a socket alone gets everything that comes in there.
+    pub fn own_socket(&mut self, socket: SocketAddr, peer: usize) {
+        self.by_socket.insert(socket, peer);
+    }
+
+    /// Checks to this ufrag are for `peer`.
+    pub fn add_ufrag(&mut self, ufrag: &str, peer: usize) {
+        self.by_ufrag.insert(ufrag.to_owned(), peer);
+    }
+
+    /// The peer of a datagram. A stranger's address is remembered only through [`Routes::learn`].
+    #[inline]
+    pub fn find(&self, local: SocketAddr, remote: SocketAddr, datagram: &[u8]) -> Option<usize> {
+        if let Some(peer) = self.by_socket.get(&local) {
+            return Some(*peer);
+        }
+        if let Some(peer) = self.by_pair.get(&(local, remote)) {
+            return Some(*peer);
+        }
+        self.by_ufrag.get(local_ufrag(datagram)?).copied()
+    }
+
+    /// From now on what comes from `remote` is for `peer`. Only for a remote address that proved itself by an
+    /// authenticated check; a check from a known address for another peer moves the address.
+    pub fn learn(&mut self, local: SocketAddr, remote: SocketAddr, peer: usize) {
+        if self.by_socket.contains_key(&local) || self.by_pair.get(&(local, remote)) == Some(&peer) {
+            return;
+        }
+        let held = self.by_pair.values().filter(|of| **of == peer).count();
+        if held >= MAX_PAIRS {
+            let oldest = self.by_pair.iter().find(|(_, of)| **of == peer).map(|(pair, _)| *pair);
+            oldest.and_then(|pair| self.by_pair.remove(&pair));
+        }
+        self.by_pair.insert((local, remote), peer);
+    }
+
+    /// Forgets all routes to a peer.
+    pub fn forget(&mut self, peer: usize) {
+        self.by_pair.retain(|_, of| *of != peer);
+        self.by_ufrag.retain(|_, of| *of != peer);
+        self.by_socket.retain(|_, of| *of != peer);
+    }
+
+    /// True where nothing is routed.
+    pub fn is_empty(&self) -> bool {
+        self.by_pair.is_empty() && self.by_ufrag.is_empty() && self.by_socket.is_empty()
+    }
+}
+
+/// The worker whose tag the ufrag of a binding request begins with: `0`–`9`, `A`–`Z`, `a`–`z` for 0 to 61.
+pub fn owner_of(datagram: &[u8]) -> Option<WorkerId> {
+    let tag = *local_ufrag(datagram)?.as_bytes().first()?;
+    let digit = match tag {
+        b'0'..=b'9' => tag - b'0',
+        b'A'..=b'Z' => tag - b'A' + 10,
+        b'a'..=b'z' => tag - b'a' + 36,
+        _ => return None,
+    };
+    Some(WorkerId(u16::from(digit)))
+}
+
+/// Addresses one peer may be reached from at a time: a few interfaces, with NAT rebinding between.
+const MAX_PAIRS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn binding_request(username: &str) -> Vec<u8> {
+        let padded = username.len().next_multiple_of(4);
+        let mut message = vec![0, 1];
+        message.extend((4 + padded as u16).to_be_bytes());
+        message.extend([0x21, 0x12, 0xa4, 0x42]);
+        message.extend([7; 12]);
+        message.extend([0, 6]);
+        message.extend((username.len() as u16).to_be_bytes());
+        message.extend(username.as_bytes());
+        message.resize(24 + padded, 0);
+        message
+    }
+
+    fn address(port: u16) -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, 1], port))
+    }
+
+    #[test]
+    fn checks_find_their_peer_by_ufrag_and_leave_no_trace() {
+        let mut routes = Routes::default();
+        routes.add_ufrag("0abc", 3);
+        let check = binding_request("0abc:them");
+        assert_eq!(routes.find(address(1), address(9), &check), Some(3));
+        assert_eq!(routes.find(address(1), address(9), &[0x80; 40]), None);
+        assert_eq!(routes.find(address(1), address(9), &binding_request("0xyz:them")), None);
+    }
+
+    #[test]
+    fn learned_addresses_find_their_peer_until_it_is_forgotten() {
+        let mut routes = Routes::default();
+        routes.learn(address(1), address(9), 3);
+        assert_eq!(routes.find(address(1), address(9), &[0x80; 40]), Some(3));
+        routes.forget(3);
+        assert!(routes.is_empty());
+    }
+
+    #[test]
+    fn a_peers_own_socket_takes_everything() {
+        let mut routes = Routes::default();
+        routes.own_socket(address(1), 4);
+        assert_eq!(routes.find(address(1), address(9), b"x"), Some(4));
+    }
+
+    #[test]
+    fn addresses_of_one_peer_are_bounded() {
+        let mut routes = Routes::default();
+        for port in 0..100 {
+            routes.learn(address(1), address(port), 3);
+        }
+        assert!(routes.by_pair.len() <= MAX_PAIRS);
+    }
+
+    #[test]
+    fn the_first_character_of_the_ufrag_names_the_worker() {
+        for (ufrag, worker) in [("0abc", 0), ("9abc", 9), ("Aabc", 10), ("aabc", 36), ("zabc", 61)] {
+            let check = binding_request(&format!("{ufrag}:them"));
+            assert_eq!(owner_of(&check), Some(WorkerId(worker)));
+        }
+        assert_eq!(owner_of(&binding_request("+abc:them")), None);
+        assert_eq!(owner_of(b"junk"), None);
+    }
+}
