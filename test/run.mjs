@@ -34,6 +34,7 @@ const families = {
   },
   types() {
     run('npx', ['--no-install', 'tsc', '-p', '.']);
+    run('npx', ['--no-install', 'tsc', '-p', 'ts/demo']);
   },
   clippy() {
     run('cargo', ['clippy', '--locked', '--workspace', '--all-targets', '--', '-D', 'warnings']);
