@@ -5,6 +5,8 @@
 pub mod command;
 pub mod config;
 pub mod event;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod link;
 pub mod pool;
 pub mod stats;

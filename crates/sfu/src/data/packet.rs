@@ -74,6 +74,11 @@ impl<'a> Packet<'a> {
         }
     }
 
+    /// The identity it says it is from.
+    pub fn identity(&self) -> &'a str {
+        self.identity
+    }
+
     /// Sequence number among the sender's reliable packets; 0 for none.
     pub fn sequence(&self) -> u32 {
         self.sequence
