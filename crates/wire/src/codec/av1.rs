@@ -76,12 +76,9 @@ impl Av1View {
             };
             body = after;
         }
-        match header >> 3 & 0x0f {
-            OBU_SEQUENCE_HEADER => {
-                self.sequence_header = true;
-                self.size = sequence_size(body).or(self.size);
-            }
-            _ => {}
+        if header >> 3 & 0x0f == OBU_SEQUENCE_HEADER {
+            self.sequence_header = true;
+            self.size = sequence_size(body).or(self.size);
         }
     }
 }

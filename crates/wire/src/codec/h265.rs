@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn fragments_tell_their_kind_and_temporal_layer() {
-        let view = H265View::parse(&[FU << 1, 3, 0x80 | 19, 0]).unwrap();
+        let view = H265View::parse(&[FU << 1, 3, 0x93, 0]).unwrap();
         assert!(view.irap && view.nal_start);
         assert_eq!(view.temporal, 2);
         assert!(!H265View::parse(&[FU << 1, 1, 1, 0]).unwrap().nal_start);

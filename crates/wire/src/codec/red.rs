@@ -84,11 +84,11 @@ mod tests {
     #[test]
     fn two_redundant_blocks_and_a_primary() {
         let payload = [
-            0x80 | 111,
+            0xef,
             1920u16.to_be_bytes()[0] << 2 | 0x1e,
             0x00,
             2, // offset 1920 = 0x780
-            0x80 | 111,
+            0xef,
             0x0f,
             0x00,
             1,
@@ -111,8 +111,8 @@ mod tests {
 
     #[test]
     fn blocks_longer_than_the_payload_are_refused() {
-        assert_eq!(RedView::parse(&[0x80 | 111, 0, 3, 0xff, 111, 1]), None);
-        assert_eq!(RedView::parse(&[0x80 | 111, 0, 3]), None);
+        assert_eq!(RedView::parse(&[0xef, 0, 3, 0xff, 111, 1]), None);
+        assert_eq!(RedView::parse(&[0xef, 0, 3]), None);
         assert_eq!(RedView::parse(&[]), None);
     }
 }
