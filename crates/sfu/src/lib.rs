@@ -17,6 +17,7 @@ mod egress;
 mod ingress;
 mod routes;
 mod slab;
+mod speakers;
 mod timers;
 
 pub use config::{LocalAddress, WorkerConfig};
