@@ -1,1 +1,31 @@
-//! Sockets, threads and clocks: the only impure crate.
+//! Sockets, threads and clocks: the only impure crate. [`Engine`] runs one thread per worker; each thread owns
+//! its sockets, its [`sluice_sfu::Worker`] and its ends of the rings to the other threads.
+//!
+//! ```text
+//! engine ──commands──▶ mailbox ─▶ ┌────────────┐ ─▶ outbox ──events──▶ engine
+//!                                 │ thread/run │
+//!                    rings to and │  one turn  │ UDP in and out
+//!                 from the others └────────────┘
+//! ```
+
+// Everything else gets time, sockets and threads as arguments; they must come from somewhere, and it is here.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod affinity;
+mod config;
+mod engine;
+mod gather;
+mod kernel;
+mod log;
+mod mailbox;
+mod mesh;
+mod mux;
+mod outbox;
+mod ports;
+mod socket;
+mod sockets;
+mod thread;
+mod waker;
+
+pub use config::{AddressConfig, AudioSettings, ConfigError, EngineConfig, UdpPorts};
+pub use engine::{Engine, StartError, SubmitError};

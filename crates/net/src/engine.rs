@@ -1,0 +1,253 @@
+//! The engine: starts the workers' threads, passes commands in and reports out, ends them again.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use serde::Serialize;
+use sluice_sfu::command::{Command, Fingerprint};
+use sluice_wire::id::WorkerId;
+
+use crate::config::{ConfigError, EngineConfig, UdpPorts};
+use crate::mailbox::{self, mailbox};
+use crate::mesh::mesh;
+use crate::mux::Handoff;
+use crate::outbox::{Inbox, outboxes};
+use crate::ports::PortBook;
+use crate::socket::Socket;
+use crate::sockets::{Sockets, WAKER};
+use crate::thread::{self, Seat};
+use crate::{affinity, kernel, waker};
+
+/// All workers of a process. Dropping it ends them.
+pub struct Engine {
+    mailboxes: Vec<mailbox::Sender>,
+    inbox: Inbox,
+    stop: Arc<AtomicBool>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    info: String,
+}
+
+/// Why an engine doesn't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration can't work.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A port that all peers would share can't be had.
+    #[error("can't bind UDP {address}: {error}")]
+    Bind {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
+    /// The system has no thread, descriptor or memory left.
+    #[error("can't start a worker: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Why commands were not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// There is no such worker.
+    #[error("there is no worker {0}")]
+    NoWorker(u16),
+    /// Not what `ts/media/commands.ts` describes: a bug of ours. None of the batch was taken.
+    #[error("malformed commands: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// The worker doesn't keep up.
+    #[error("worker {0} doesn't keep up: its mailbox is full")]
+    Full(u16),
+}
+
+#[derive(Serialize)]
+struct Info<'a> {
+    workers: u16,
+    fingerprint: Fingerprint,
+    warnings: &'a [String],
+}
+
+impl Engine {
+    /// Starts all workers. `wake` is called from their threads whenever [`Engine::take_events`] has something to
+    /// fetch, once until it is called; it must not block.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing is left running then.
+    pub fn start(
+        config: EngineConfig,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Self, StartError> {
+        config.validate()?;
+        let config = Arc::new(config);
+        let workers = usize::from(config.workers);
+        let warnings = kernel::warnings(config.receive_buffer_bytes);
+        let stop = Arc::new(AtomicBool::new(false));
+        let (outboxes, inbox) = outboxes(workers, wake);
+        let (seats, mailboxes, info) = seats(&config, &stop, &warnings)?;
+        let engine = Self {
+            mailboxes,
+            inbox,
+            stop,
+            threads: Mutex::new(Vec::with_capacity(workers)),
+            info,
+        };
+        for (seat, outbox) in seats.into_iter().zip(outboxes) {
+            let name = format!("sluice-worker-{}", seat.worker.id.0);
+            // On failure `engine` is dropped, which ends the threads that did start.
+            let thread = std::thread::Builder::new()
+                .name(name)
+                .spawn(move || thread::run(seat, outbox))?;
+            engine.threads().push(thread);
+        }
+        Ok(engine)
+    }
+
+    /// Hands a JSON array of commands to a worker, all or none.
+    ///
+    /// # Errors
+    /// See [`SubmitError`].
+    pub fn submit(&self, worker: u16, json: &str) -> Result<(), SubmitError> {
+        let mailbox = self
+            .mailboxes
+            .get(usize::from(worker))
+            .ok_or(SubmitError::NoWorker(worker))?;
+        let commands: Vec<Command> = serde_json::from_str(json)?;
+        mailbox
+            .submit(commands)
+            .map_err(|mailbox::Full| SubmitError::Full(worker))
+    }
+
+    /// All reports since the last call, as a JSON array; none where there are none.
+    pub fn take_events(&self) -> Option<String> {
+        self.inbox.take()
+    }
+
+    /// `{"workers":2,"fingerprint":{"algorithm":"sha-256","value":"…"},"warnings":[]}`
+    pub fn info(&self) -> &str {
+        &self.info
+    }
+
+    /// Ends all workers behind the commands that were submitted before, and waits for them; idempotent.
+    pub fn close(&self) {
+        self.stop.store(true, Ordering::Release);
+        for mailbox in &self.mailboxes {
+            mailbox.ring();
+        }
+        for thread in self.threads().drain(..) {
+            // A worker that panicked has reported it.
+            let _ = thread.join();
+        }
+    }
+
+    fn threads(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Builds what each thread is given, the control plane's ends of the mailboxes, and the engine's description.
+fn seats(
+    config: &Arc<EngineConfig>,
+    stop: &Arc<AtomicBool>,
+    warnings: &[String],
+) -> Result<(Vec<Seat>, Vec<mailbox::Sender>, String), StartError> {
+    let workers = usize::from(config.workers);
+    let ids = || (0..config.workers).map(WorkerId);
+    let mut polls = Vec::with_capacity(workers);
+    let mut alarms = Vec::with_capacity(workers);
+    for _ in ids() {
+        let poll = mio::Poll::new()?;
+        let (alarm, sleeper) = waker::pair(poll.registry(), WAKER)?;
+        alarms.push(alarm);
+        polls.push((poll, sleeper));
+    }
+    let ports = match config.udp {
+        UdpPorts::Range {
+            port_range_start,
+            port_range_end,
+        } => Some(PortBook::new(port_range_start, port_range_end)),
+        UdpPorts::Mux { .. } => None,
+    };
+    let mut shared = shared_sockets(config)?;
+    let cores = affinity::plan(workers, &affinity::allowed_cores(), config.pin_workers);
+    let mut mailboxes = Vec::with_capacity(workers);
+    let mut seats = Vec::with_capacity(workers);
+    let ends = mesh(&alarms);
+    for ((((id, (poll, sleeper)), alarm), ends), core) in
+        ids().zip(polls).zip(alarms).zip(ends).zip(cores)
+    {
+        let (sender, commands) = mailbox(alarm);
+        mailboxes.push(sender);
+        let mut sockets = Sockets::new(poll.registry().try_clone()?, config.addresses.clone());
+        for socket in shared.remove(0) {
+            sockets.add_shared(socket)?;
+        }
+        seats.push(Seat {
+            worker: config.worker(id, rand::random()),
+            engine: Arc::clone(config),
+            poll,
+            sleeper,
+            commands,
+            ends,
+            sockets,
+            ports: ports.clone(),
+            handoff: Handoff::new(id, sharing(config, id)),
+            stop: Arc::clone(stop),
+            core,
+        });
+    }
+    let fingerprint = Fingerprint {
+        algorithm: "sha-256".into(),
+        value: String::new(),
+    };
+    let info = Info {
+        workers: config.workers,
+        fingerprint,
+        warnings,
+    };
+    let info = serde_json::to_string(&info).map_err(io::Error::from)?;
+    Ok((seats, mailboxes, info))
+}
+
+/// The other workers on a worker's shared port: with fewer ports than workers they take turns.
+fn sharing(config: &EngineConfig, id: WorkerId) -> Vec<WorkerId> {
+    let UdpPorts::Mux { mux_ports } = &config.udp else {
+        return Vec::new();
+    };
+    let port = |worker: u16| usize::from(worker) % mux_ports.len().max(1);
+    (0..config.workers)
+        .filter(|&other| other != id.0 && port(other) == port(id.0))
+        .map(WorkerId)
+        .collect()
+}
+
+/// Each worker's sockets that all its peers share; none with a port range.
+fn shared_sockets(config: &EngineConfig) -> Result<Vec<Vec<Socket>>, StartError> {
+    let UdpPorts::Mux { mux_ports } = &config.udp else {
+        return Ok((0..config.workers).map(|_| Vec::new()).collect());
+    };
+    let bind = |port: u16, shared: bool| -> Result<Vec<Socket>, StartError> {
+        let bound = config.addresses.iter().map(|address| {
+            let address = SocketAddr::new(address.bind, port);
+            Socket::bind(address, shared, config.receive_buffer_bytes)
+                .map_err(|error| StartError::Bind { address, error })
+        });
+        bound.collect()
+    };
+    // SO_REUSEPORT would also let us steal from another server of the same user: see that the ports are free.
+    for &port in mux_ports.iter().take(usize::from(config.workers)) {
+        drop(bind(port, false)?);
+    }
+    (0..config.workers)
+        .zip(mux_ports.iter().cycle())
+        .map(|(worker, &port)| bind(port, !sharing(config, WorkerId(worker)).is_empty()))
+        .collect()
+}

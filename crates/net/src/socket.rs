@@ -1,0 +1,325 @@
+//! One UDP socket: batched receiving with GRO, trains sent with GSO, and what to do where a path can't.
+
+use std::io::{self, IoSliceMut};
+use std::net::SocketAddr;
+
+use quinn_udp::{RecvMeta, UdpSocketState};
+use sluice_sfu::Transmit;
+use socket2::{Domain, Type};
+
+/// A bound, non-blocking socket.
+pub struct Socket {
+    io: mio::net::UdpSocket,
+    state: UdpSocketState,
+    local: SocketAddr,
+    /// False once a train failed whose datagrams went out one by one.
+    trains: bool,
+}
+
+/// What became of sends, in datagrams, since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SendCounters {
+    /// Handed to the kernel.
+    pub sent: u64,
+    /// Lost because the socket's buffer was full.
+    pub full: u64,
+    /// Larger than the path's MTU.
+    pub too_large: u64,
+    /// Refused otherwise: no route, filtered.
+    pub refused: u64,
+    /// Sockets that gave up sending trains.
+    pub train_fallbacks: u64,
+}
+
+/// Room for one receive call: used by all sockets of a worker, one after the other.
+pub struct ReceiveSlots {
+    memory: Vec<u8>,
+    metas: [RecvMeta; BATCH],
+    filled: usize,
+}
+
+impl Socket {
+    /// Binds to `local`. With `shared`, other sockets of this user may bind to the same address, and the kernel
+    /// spreads senders over them.
+    ///
+    /// # Errors
+    /// As `bind(2)`: `AddrInUse`, `AddrNotAvailable`, or no file descriptor left.
+    pub fn bind(local: SocketAddr, shared: bool, buffer_bytes: usize) -> io::Result<Self> {
+        let socket = socket2::Socket::new(Domain::for_address(local), Type::DGRAM, None)?;
+        if local.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        #[cfg(unix)]
+        socket.set_reuse_port(shared)?;
+        #[cfg(not(unix))]
+        let _ = shared;
+        // The system's limit may be lower: `kernel::warnings` says so once.
+        let _ = socket.set_recv_buffer_size(buffer_bytes);
+        let _ = socket.set_send_buffer_size(buffer_bytes);
+        socket.set_nonblocking(true)?;
+        socket.bind(&local.into())?;
+        let io = mio::net::UdpSocket::from_std(socket.into());
+        let state = UdpSocketState::new((&io).into())?;
+        let local = io.local_addr()?;
+        Ok(Self {
+            trains: state.max_gso_segments() > 1,
+            io,
+            state,
+            local,
+        })
+    }
+
+    /// Where it is bound.
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// For registration with a poll.
+    pub fn source(&mut self) -> &mut mio::net::UdpSocket {
+        &mut self.io
+    }
+
+    /// Receives what one system call yields. True where more may be waiting.
+    pub fn receive(&self, slots: &mut ReceiveSlots) -> bool {
+        slots.filled = 0;
+        let mut free = slots.memory.chunks_exact_mut(SLOT_BYTES);
+        let mut buffers: [IoSliceMut<'_>; BATCH] =
+            std::array::from_fn(|_| IoSliceMut::new(free.next().unwrap_or_default()));
+        match self
+            .state
+            .recv((&self.io).into(), &mut buffers, &mut slots.metas)
+        {
+            Ok(filled) => {
+                slots.filled = filled;
+                // A short batch means that the queue was empty: a later arrival raises a new event.
+                filled == BATCH
+            }
+            // Anything but "nothing there" is an error of an earlier send; what is queued is still there.
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        }
+    }
+
+    /// Sends a datagram or a train. Nothing is kept: what the kernel refuses is lost and counted.
+    pub fn send(&mut self, transmit: &Transmit<'_>, counters: &mut SendCounters) {
+        match transmit.segment_size {
+            Some(segment) if self.trains => self.send_train(transmit, segment, counters),
+            Some(segment) => self.send_each(transmit, segment, counters),
+            None => self.send_one(transmit.remote, transmit.bytes, counters),
+        }
+    }
+
+    #[cfg(test)]
+    fn is_shared(&self) -> bool {
+        socket2::SockRef::from(&self.io)
+            .reuse_port()
+            .unwrap_or(false)
+    }
+
+    fn send_train(&mut self, transmit: &Transmit<'_>, segment: usize, counters: &mut SendCounters) {
+        let count = transmit.bytes.len().div_ceil(segment.max(1)) as u64;
+        let message = quinn_udp::Transmit {
+            destination: transmit.remote,
+            ecn: None,
+            contents: transmit.bytes,
+            segment_size: Some(segment),
+            src_ip: None,
+        };
+        match self.state.try_send((&self.io).into(), &message) {
+            Ok(()) => counters.sent += count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => counters.full += count,
+            Err(error) if train_trouble(&error) => {
+                let before = counters.sent;
+                self.send_each(transmit, segment, counters);
+                // The train alone was the trouble where its datagrams go; a datagram too large is no reason.
+                if counters.sent - before == count {
+                    self.trains = false;
+                    counters.train_fallbacks += 1;
+                }
+            }
+            Err(_) => counters.refused += count,
+        }
+    }
+
+    fn send_each(&self, transmit: &Transmit<'_>, segment: usize, counters: &mut SendCounters) {
+        for datagram in transmit.bytes.chunks(segment.max(1)) {
+            self.send_one(transmit.remote, datagram, counters);
+        }
+    }
+
+    fn send_one(&self, remote: SocketAddr, datagram: &[u8], counters: &mut SendCounters) {
+        match self.io.send_to(datagram, remote) {
+            Ok(_) => counters.sent += 1,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => counters.full += 1,
+            Err(error) if quinn_udp::is_msg_size_err(&error) => counters.too_large += 1,
+            Err(_) => counters.refused += 1,
+        }
+    }
+}
+
+impl ReceiveSlots {
+    /// Memory that the kernel backs only as far as it is used.
+    pub fn new() -> Self {
+        Self {
+            memory: vec![0; BATCH * SLOT_BYTES],
+            metas: [RecvMeta::default(); BATCH],
+            filled: 0,
+        }
+    }
+
+    /// The datagrams of the last receive call and their senders.
+    pub fn datagrams(&mut self) -> impl Iterator<Item = (SocketAddr, &mut [u8])> {
+        let slots = self.memory.chunks_exact_mut(SLOT_BYTES).take(self.filled);
+        slots.zip(&self.metas).flat_map(|(slot, meta)| {
+            let train = slot.get_mut(..meta.len).unwrap_or_default();
+            train
+                .chunks_mut(meta.stride.max(1))
+                .map(|datagram| (meta.addr, datagram))
+        })
+    }
+}
+
+/// Errors by which drivers and old kernels refuse segmentation.
+fn train_trouble(error: &io::Error) -> bool {
+    const EIO: i32 = 5;
+    const EINVAL: i32 = 22;
+    quinn_udp::is_msg_size_err(error) || matches!(error.raw_os_error(), Some(EIO | EINVAL))
+}
+
+/// Datagrams, or trains of them, per receive call.
+const BATCH: usize = quinn_udp::BATCH_SIZE;
+
+/// The longest train that the kernel coalesces (64 segments, 64 KiB).
+const SLOT_BYTES: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::UdpSocket;
+    use std::time::{Duration, Instant};
+
+    const BUFFER: usize = 1 << 20;
+
+    fn bound() -> Socket {
+        Socket::bind(SocketAddr::from(([127, 0, 0, 1], 0)), false, BUFFER)
+            .expect("loopback is there")
+    }
+
+    fn client() -> UdpSocket {
+        let client = UdpSocket::bind("127.0.0.1:0").expect("loopback is there");
+        client
+            .set_read_timeout(Some(Duration::from_secs(5)))
+            .expect("a timeout can be set");
+        client
+    }
+
+    fn receive(socket: &Socket, slots: &mut ReceiveSlots, wanted: usize) -> Vec<Vec<u8>> {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let mut got = Vec::new();
+        while got.len() < wanted && Instant::now() < deadline {
+            socket.receive(slots);
+            got.extend(slots.datagrams().map(|(_, datagram)| datagram.to_vec()));
+        }
+        got
+    }
+
+    #[test]
+    fn a_train_arrives_as_its_datagrams() {
+        for trains in [true, false] {
+            let (mut socket, client) = (bound(), client());
+            socket.trains &= trains;
+            let mut counters = SendCounters::default();
+            let transmit = Transmit {
+                local: socket.local(),
+                remote: client.local_addr().expect("it is bound"),
+                segment_size: Some(100),
+                bytes: &[7; 250],
+            };
+            socket.send(&transmit, &mut counters);
+            let mut buffer = [0; 2000];
+            let lens = [(); 3].map(|()| client.recv(&mut buffer).expect("a datagram comes"));
+            assert_eq!(lens, [100, 100, 50]);
+            assert_eq!(
+                counters,
+                SendCounters {
+                    sent: 3,
+                    ..SendCounters::default()
+                }
+            );
+        }
+    }
+
+    #[test]
+    fn a_train_that_comes_in_is_cut_into_its_datagrams() {
+        let (socket, mut sender) = (bound(), bound());
+        let mut counters = SendCounters::default();
+        let transmit = Transmit {
+            local: sender.local(),
+            remote: socket.local(),
+            segment_size: Some(1000),
+            bytes: &(0..=255).cycle().take(4500).collect::<Vec<u8>>(),
+        };
+        sender.send(&transmit, &mut counters);
+        let mut slots = ReceiveSlots::new();
+        let got = receive(&socket, &mut slots, 5);
+        let lens: Vec<usize> = got.iter().map(Vec::len).collect();
+        assert_eq!(lens, [1000, 1000, 1000, 1000, 500]);
+        assert_eq!(got.concat(), transmit.bytes);
+    }
+
+    #[test]
+    fn a_datagram_too_large_is_counted_and_trains_go_on() {
+        let (mut socket, client) = (bound(), client());
+        let trains = socket.trains;
+        let mut counters = SendCounters::default();
+        let remote = client.local_addr().expect("it is bound");
+        let huge = vec![0; 70_000];
+        for segment_size in [None, Some(66_000)] {
+            socket.send(
+                &Transmit {
+                    local: socket.local(),
+                    remote,
+                    segment_size,
+                    bytes: &huge,
+                },
+                &mut counters,
+            );
+        }
+        assert_eq!(counters.too_large, 2);
+        assert_eq!(socket.trains, trains);
+    }
+
+    #[test]
+    fn a_port_is_shared_only_where_asked() {
+        let owner = bound();
+        let taken = Socket::bind(owner.local(), false, BUFFER).map(|_| ());
+        assert_eq!(
+            taken.expect_err("it is taken").kind(),
+            io::ErrorKind::AddrInUse
+        );
+        let first = Socket::bind(SocketAddr::from(([127, 0, 0, 1], 0)), true, BUFFER)
+            .expect("loopback is there");
+        let second = Socket::bind(first.local(), true, BUFFER).expect("the port is shared");
+        assert!(first.is_shared() && second.is_shared() && !owner.is_shared());
+    }
+
+    #[test]
+    fn both_families_work() {
+        let Ok(mut socket) = Socket::bind("[::1]:0".parse().expect("an address"), false, BUFFER)
+        else {
+            return; // This machine has no IPv6.
+        };
+        let client = UdpSocket::bind("[::1]:0").expect("loopback is there");
+        let remote = client.local_addr().expect("it is bound");
+        let mut counters = SendCounters::default();
+        let transmit = Transmit {
+            local: socket.local(),
+            remote,
+            segment_size: None,
+            bytes: b"six",
+        };
+        socket.send(&transmit, &mut counters);
+        client.send_to(b"back", socket.local()).expect("it is sent");
+        assert_eq!(receive(&socket, &mut ReceiveSlots::new(), 1), [b"back"]);
+        assert_eq!(counters.sent, 1);
+    }
+}

@@ -1,0 +1,335 @@
+//! The sockets of one worker: by token for what comes in, by address for what goes out, by peer for its end.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::SocketAddr;
+
+use mio::{Interest, Registry, Token};
+use sluice_sfu::{LocalAddress, Transmit};
+use sluice_wire::id::PeerId;
+
+use crate::config::AddressConfig;
+use crate::ports::PortLease;
+use crate::socket::{ReceiveSlots, SendCounters, Socket};
+
+/// The table.
+pub struct Sockets {
+    registry: Registry,
+    advertise: Vec<AddressConfig>,
+    slots: Vec<Option<Socket>>,
+    free: Vec<usize>,
+    by_local: HashMap<SocketAddr, usize, rustc_hash::FxBuildHasher>,
+    peers: HashMap<PeerId, Held>,
+    /// Sockets of all peers.
+    shared: Vec<LocalAddress>,
+    /// Sockets that may have something to read.
+    ready: VecDeque<usize>,
+    is_ready: Vec<bool>,
+    /// What became of sends.
+    pub counters: SendCounters,
+}
+
+/// What a peer has of its own. The sockets are closed before the port returns.
+struct Held {
+    sockets: Vec<usize>,
+    _lease: PortLease,
+}
+
+/// The token of the worker's waker; sockets count from the next.
+pub const WAKER: Token = Token(0);
+
+impl Sockets {
+    /// An empty table whose sockets wake the poll behind `registry`.
+    pub fn new(registry: Registry, advertise: Vec<AddressConfig>) -> Self {
+        Self {
+            registry,
+            advertise,
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_local: HashMap::default(),
+            peers: HashMap::new(),
+            shared: Vec::new(),
+            ready: VecDeque::new(),
+            is_ready: Vec::new(),
+            counters: SendCounters::default(),
+        }
+    }
+
+    /// Adds a socket that all peers share.
+    ///
+    /// # Errors
+    /// Where it can't be polled.
+    pub fn add_shared(&mut self, socket: Socket) -> io::Result<()> {
+        let local = socket.local();
+        self.add(socket)?;
+        self.shared.push(self.address(local));
+        Ok(())
+    }
+
+    /// The addresses of the shared sockets.
+    pub fn shared(&self) -> &[LocalAddress] {
+        &self.shared
+    }
+
+    /// Adds the sockets of one peer; returns their addresses.
+    ///
+    /// # Errors
+    /// Where they can't be polled; then all are closed.
+    pub fn add_peer(
+        &mut self,
+        peer: PeerId,
+        lease: PortLease,
+        sockets: Vec<Socket>,
+    ) -> io::Result<Vec<LocalAddress>> {
+        let mut held = Vec::with_capacity(sockets.len());
+        let mut locals = Vec::with_capacity(sockets.len());
+        let mut failure = None;
+        for socket in sockets {
+            let local = socket.local();
+            match self.add(socket) {
+                Ok(slot) => {
+                    held.push(slot);
+                    locals.push(self.address(local));
+                }
+                Err(error) => failure = Some(error),
+            }
+        }
+        self.close_peer(peer);
+        self.peers.insert(
+            peer,
+            Held {
+                sockets: held,
+                _lease: lease,
+            },
+        );
+        match failure {
+            Some(error) => {
+                self.close_peer(peer);
+                Err(error)
+            }
+            None => Ok(locals),
+        }
+    }
+
+    /// Closes what a peer had of its own.
+    pub fn close_peer(&mut self, peer: PeerId) {
+        let Some(held) = self.peers.remove(&peer) else {
+            return;
+        };
+        for slot in held.sockets {
+            let Some(mut socket) = self.slots.get_mut(slot).and_then(Option::take) else {
+                continue;
+            };
+            // Closing deregisters too; this only keeps a duplicated descriptor from lingering in the poll.
+            let _ = self.registry.deregister(socket.source());
+            self.by_local.remove(&socket.local());
+            self.free.push(slot);
+        }
+    }
+
+    /// Notes that a socket has something to read.
+    pub fn handle_ready(&mut self, token: Token) {
+        let slot = token.0.wrapping_sub(1);
+        if let Some(ready) = self.is_ready.get_mut(slot)
+            && !std::mem::replace(ready, true)
+        {
+            self.ready.push_back(slot);
+        }
+    }
+
+    /// True where something may still be waiting to be read.
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Receives one batch from the socket that has waited longest; its address, or none where all are read.
+    pub fn receive(&mut self, slots: &mut ReceiveSlots) -> Option<SocketAddr> {
+        loop {
+            let slot = self.ready.pop_front()?;
+            if let Some(ready) = self.is_ready.get_mut(slot) {
+                *ready = false;
+            }
+            let Some(socket) = self.slots.get(slot).and_then(Option::as_ref) else {
+                continue;
+            };
+            let (more, local) = (socket.receive(slots), socket.local());
+            if more {
+                self.handle_ready(Token(slot + 1));
+            }
+            return Some(local);
+        }
+    }
+
+    /// Sends from the socket that the transmit names; one that is gone loses it.
+    pub fn send(&mut self, transmit: &Transmit<'_>) {
+        let slot = self.by_local.get(&transmit.local).copied();
+        match slot
+            .and_then(|slot| self.slots.get_mut(slot))
+            .and_then(Option::as_mut)
+        {
+            Some(socket) => socket.send(transmit, &mut self.counters),
+            None => self.counters.refused += 1,
+        }
+    }
+
+    fn add(&mut self, mut socket: Socket) -> io::Result<usize> {
+        let slot = self.free.pop().unwrap_or(self.slots.len());
+        if let Err(error) =
+            self.registry
+                .register(socket.source(), Token(slot + 1), Interest::READABLE)
+        {
+            if slot < self.slots.len() {
+                self.free.push(slot);
+            }
+            return Err(error);
+        }
+        self.by_local.insert(socket.local(), slot);
+        if slot == self.slots.len() {
+            self.slots.push(None);
+            self.is_ready.push(false);
+        }
+        if let Some(place) = self.slots.get_mut(slot) {
+            *place = Some(socket);
+        }
+        Ok(slot)
+    }
+
+    fn address(&self, socket: SocketAddr) -> LocalAddress {
+        let known = self
+            .advertise
+            .iter()
+            .find(|address| address.bind == socket.ip());
+        let ip = known.map_or(socket.ip(), |address| address.advertise);
+        LocalAddress {
+            socket,
+            advertised: SocketAddr::new(ip, socket.port()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::PortBook;
+    use rand::SeedableRng;
+    use rand::rngs::SmallRng;
+    use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    struct Table {
+        poll: mio::Poll,
+        sockets: Sockets,
+        book: Arc<PortBook>,
+        rng: SmallRng,
+        ip: IpAddr,
+    }
+
+    fn table(test: u8) -> Table {
+        let poll = mio::Poll::new().expect("epoll works");
+        let ip = IpAddr::V4(Ipv4Addr::new(127, 78, 0, test));
+        let advertise = AddressConfig {
+            bind: ip,
+            advertise: IpAddr::from([192, 0, 2, 9]),
+        };
+        let registry = poll
+            .registry()
+            .try_clone()
+            .expect("a registry can be cloned");
+        let sockets = Sockets::new(registry, vec![advertise]);
+        Table {
+            poll,
+            sockets,
+            book: PortBook::new(41_000, 41_009),
+            rng: SmallRng::seed_from_u64(1),
+            ip,
+        }
+    }
+
+    impl Table {
+        fn open(&mut self, peer: u32) -> LocalAddress {
+            let (lease, sockets) = self
+                .book
+                .bind(&mut self.rng, &[self.ip], 1 << 16)
+                .expect("a port is free");
+            let locals = self.sockets.add_peer(PeerId(peer), lease, sockets);
+            locals.expect("it can be polled")[0]
+        }
+
+        fn wait(&mut self) {
+            let mut events = mio::Events::with_capacity(8);
+            self.poll
+                .poll(&mut events, Some(Duration::from_secs(5)))
+                .expect("epoll works");
+            for event in &events {
+                self.sockets.handle_ready(event.token());
+            }
+        }
+    }
+
+    #[test]
+    fn datagrams_come_and_go_by_the_peers_socket() {
+        let mut table = table(1);
+        let local = table.open(1);
+        assert_eq!(
+            local.advertised,
+            SocketAddr::from(([192, 0, 2, 9], local.socket.port()))
+        );
+        let client = UdpSocket::bind((table.ip, 0)).expect("loopback is there");
+        client.send_to(b"in", local.socket).expect("it is sent");
+        table.wait();
+        let mut slots = ReceiveSlots::new();
+        assert_eq!(table.sockets.receive(&mut slots), Some(local.socket));
+        let got: Vec<Vec<u8>> = slots.datagrams().map(|(_, d)| d.to_vec()).collect();
+        assert_eq!(got, [b"in"]);
+        assert_eq!(table.sockets.receive(&mut slots), None);
+        let remote = client.local_addr().expect("it is bound");
+        table.sockets.send(&Transmit {
+            local: local.socket,
+            remote,
+            segment_size: None,
+            bytes: b"out",
+        });
+        let mut buffer = [0; 8];
+        assert_eq!(
+            client.recv_from(&mut buffer).expect("it comes"),
+            (3, local.socket)
+        );
+    }
+
+    #[test]
+    fn a_closed_peer_leaves_nothing_behind() {
+        let mut table = table(2);
+        for peer in 0..100 {
+            let local = table.open(peer);
+            table.sockets.close_peer(PeerId(peer));
+            let transmit = Transmit {
+                local: local.socket,
+                remote: local.socket,
+                segment_size: None,
+                bytes: b"x",
+            };
+            table.sockets.send(&transmit);
+        }
+        assert_eq!(table.sockets.slots.len(), 1);
+        assert!(table.sockets.by_local.is_empty());
+        assert_eq!(table.sockets.counters.refused, 100);
+    }
+
+    #[test]
+    fn a_busy_socket_does_not_starve_the_others() {
+        let mut table = table(3);
+        let (busy, quiet) = (table.open(1), table.open(2));
+        let client = UdpSocket::bind((table.ip, 0)).expect("loopback is there");
+        for _ in 0..80 {
+            client.send_to(b"x", busy.socket).expect("it is sent");
+        }
+        client.send_to(b"y", quiet.socket).expect("it is sent");
+        table.wait();
+        let mut slots = ReceiveSlots::new();
+        let order: Vec<SocketAddr> = std::iter::from_fn(|| table.sockets.receive(&mut slots))
+            .take(2)
+            .collect();
+        assert!(order.contains(&quiet.socket), "{order:?}");
+    }
+}

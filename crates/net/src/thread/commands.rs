@@ -1,0 +1,68 @@
+//! Commands, and the sockets that some of them need.
+
+use std::time::{Duration, Instant};
+
+use sluice_sfu::command::{Command, OpenPeer};
+use sluice_sfu::event::{Event, PeerCloseReason};
+use sluice_wire::id::PeerId;
+
+use super::Thread;
+use crate::outbox::{Outbox, Report};
+
+impl Thread {
+    pub(super) fn handle_commands(&mut self, now: Instant, outbox: &mut Outbox) {
+        let start = Instant::now();
+        while start.elapsed() < COMMAND_BUDGET
+            && let Some(command) = self.seat.commands.poll()
+        {
+            match command {
+                Command::OpenPeer(open) => self.open_peer(now, open, outbox),
+                Command::ClosePeer { peer } => {
+                    self.world.handle_command(now, Command::ClosePeer { peer });
+                    self.ended.push(peer);
+                }
+                other => self.world.handle_command(now, other),
+            }
+        }
+    }
+
+    /// Closes the sockets of peers that ended, behind the last that they had to say.
+    pub(super) fn close_ended(&mut self) {
+        for peer in self.ended.drain(..) {
+            self.seat.sockets.close_peer(peer);
+        }
+    }
+
+    fn open_peer(&mut self, now: Instant, open: OpenPeer, outbox: &mut Outbox) {
+        let Some(book) = &self.seat.ports else {
+            self.world.open_peer(now, open, self.seat.sockets.shared());
+            return;
+        };
+        let addresses: Vec<_> = self.seat.engine.addresses.iter().map(|a| a.bind).collect();
+        let buffer = self.seat.engine.receive_buffer_bytes;
+        let (lease, sockets) = match book.bind(&mut self.rng, &addresses, buffer) {
+            Ok(bound) => bound,
+            Err(error) => return refuse(now, open.peer, error.to_string(), outbox),
+        };
+        match self.seat.sockets.add_peer(open.peer, lease, sockets) {
+            Ok(locals) => self.world.open_peer(now, open, &locals),
+            Err(error) => refuse(now, open.peer, error.to_string(), outbox),
+        }
+    }
+}
+
+fn refuse(now: Instant, peer: PeerId, detail: String, outbox: &mut Outbox) {
+    tracing::warn!(peer = peer.0, detail, "no socket for a transport");
+    let reason = PeerCloseReason::PortsExhausted;
+    outbox.push(
+        now,
+        Report::Event(Event::PeerClosed {
+            peer,
+            reason,
+            detail,
+        }),
+    );
+}
+
+/// Time for commands per turn: a thousand joins at once must not hold media up for longer.
+const COMMAND_BUDGET: Duration = Duration::from_millis(2);

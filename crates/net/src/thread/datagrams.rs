@@ -1,0 +1,114 @@
+//! Datagrams and link messages, in and out.
+
+use std::time::Instant;
+
+use sluice_sfu::pool::SLOT_BYTES;
+
+use super::Thread;
+use crate::mesh::Hop;
+use crate::mux::Route;
+
+impl Thread {
+    /// Takes in what other workers sent; how many that was.
+    pub(super) fn handle_hops(&mut self, now: Instant) -> u64 {
+        let mut count = 0;
+        for from in self.seat.ends.workers() {
+            for _ in 0..MAX_HOPS_PER_WORKER {
+                let Some(hop) = self.seat.ends.poll(from) else {
+                    break;
+                };
+                count += 1;
+                match hop {
+                    Hop::Link(message) => self.world.handle_link(now, from, message),
+                    Hop::Claim { local, remote } => {
+                        self.seat.handoff.handle_claim(now, from, local, remote);
+                    }
+                    Hop::Datagram {
+                        local,
+                        remote,
+                        bytes,
+                    } => {
+                        self.seat
+                            .handoff
+                            .handle_visitor(from, local, remote, &bytes);
+                        let mut copy = [0; SLOT_BYTES];
+                        if let Some(copy) = copy.get_mut(..bytes.len()) {
+                            copy.copy_from_slice(&bytes);
+                            self.world.handle_datagram(now, local, remote, copy);
+                        }
+                    }
+                }
+            }
+        }
+        count
+    }
+
+    /// Takes in what the sockets have; how many that was.
+    pub(super) fn handle_datagrams(&mut self, now: Instant) -> u64 {
+        let mut count = 0;
+        while count < MAX_DATAGRAMS
+            && let Some(local) = self.seat.sockets.receive(&mut self.slots)
+        {
+            for (remote, datagram) in self.slots.datagrams() {
+                count += 1;
+                match self.seat.handoff.route(local, remote, datagram) {
+                    Route::Here => self.world.handle_datagram(now, local, remote, datagram),
+                    Route::To(owner) => {
+                        // Nothing that large is for us: slots hold more than any MTU of ours.
+                        let copy = self.pool.fill(|slot| {
+                            slot.get_mut(..datagram.len())?.copy_from_slice(datagram);
+                            Some(datagram.len())
+                        });
+                        match copy {
+                            Some(bytes) => {
+                                self.seat.ends.send(
+                                    owner,
+                                    Hop::Datagram {
+                                        local,
+                                        remote,
+                                        bytes,
+                                    },
+                                );
+                            }
+                            None => self.seat.ends.lost.droppable += 1,
+                        }
+                    }
+                }
+            }
+        }
+        count
+    }
+
+    /// Hands over what the other workers are to get, and wakes them.
+    pub(super) fn pass_links(&mut self) {
+        while let Some((to, message)) = self.world.poll_link() {
+            self.seat.ends.send(to, Hop::Link(message));
+        }
+        self.seat.ends.flush();
+    }
+
+    pub(super) fn transmit(&mut self) {
+        let seat = &mut self.seat;
+        let alone = seat.handoff.is_idle();
+        while let Some(transmit) = self.world.poll_transmit() {
+            seat.sockets.send(&transmit);
+            if alone {
+                continue;
+            }
+            let (local, remote) = (transmit.local, transmit.remote);
+            if let Some(host) = seat.handoff.handle_transmit(local, remote, transmit.bytes) {
+                seat.ends.send(host, Hop::Claim { local, remote });
+            }
+        }
+        if !alone {
+            seat.handoff.end_turn();
+            seat.ends.flush();
+        }
+    }
+}
+
+/// Datagrams per turn: beyond, what they fan out to would outgrow the caches, and timers would wait.
+const MAX_DATAGRAMS: u64 = 256;
+
+/// Messages of one neighbour per turn, for the same reason.
+const MAX_HOPS_PER_WORKER: usize = 512;

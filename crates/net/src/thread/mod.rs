@@ -1,0 +1,247 @@
+//! One worker's thread: its loop, and what one turn of it does in which order.
+
+mod commands;
+mod datagrams;
+mod reports;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use sluice_sfu::pool::Pool;
+use sluice_sfu::{Worker, WorkerConfig};
+use sluice_wire::id::PeerId;
+
+use crate::affinity;
+use crate::config::EngineConfig;
+use crate::gather::Gather;
+use crate::log::{self, LogSource};
+use crate::mailbox;
+use crate::mesh::Ends;
+use crate::mux::Handoff;
+use crate::outbox::{EngineReport, Outbox, Report};
+use crate::ports::PortBook;
+use crate::socket::ReceiveSlots;
+use crate::sockets::Sockets;
+use crate::waker::Sleeper;
+
+/// Everything a thread is given; it shares none of it but the rings' other ends, the book and the flag.
+pub struct Seat {
+    /// The worker's settings, its id among them.
+    pub worker: WorkerConfig,
+    /// The engine's settings.
+    pub engine: Arc<EngineConfig>,
+    /// What the thread sleeps in.
+    pub poll: mio::Poll,
+    /// Whom to wake.
+    pub sleeper: Sleeper,
+    /// What the control plane asks.
+    pub commands: mailbox::Receiver,
+    /// To and from the other workers.
+    pub ends: Ends,
+    /// Shared sockets, if any, are in it already.
+    pub sockets: Sockets,
+    /// Ports for peers; none where they share sockets.
+    pub ports: Option<Arc<PortBook>>,
+    /// Who else has our shared ports.
+    pub handoff: Handoff,
+    /// Raised to end the thread.
+    pub stop: Arc<AtomicBool>,
+    /// Where to stay.
+    pub core: Option<usize>,
+}
+
+/// The running worker.
+struct Thread {
+    seat: Seat,
+    world: Worker,
+    slots: ReceiveSlots,
+    /// Copies of datagrams for their owners.
+    pool: Pool,
+    gather: Gather,
+    /// Chooses ports.
+    rng: SmallRng,
+    logs: LogSource,
+    /// Peers that ended in this turn; their sockets are closed behind its sends.
+    ended: Vec<PeerId>,
+    events: mio::Events,
+}
+
+/// Runs a worker until it is told to stop. A panic is reported, never passed on.
+pub fn run(seat: Seat, mut outbox: Outbox) {
+    if let Some(core) = seat.core {
+        affinity::pin(core);
+    }
+    let worker = seat.worker.id.0;
+    let (collector, logs) = log::collector(Instant::now());
+    let result = tracing::subscriber::with_default(collector, || {
+        catch_unwind(AssertUnwindSafe(|| {
+            Thread::new(seat, logs).run(&mut outbox)
+        }))
+    });
+    if let Err(panic) = result {
+        let now = Instant::now();
+        let detail = panic_message(&*panic);
+        outbox.push(
+            now,
+            Report::Engine(EngineReport::WorkerFailed { worker, detail }),
+        );
+        outbox.flush(now);
+    }
+}
+
+impl Thread {
+    fn new(seat: Seat, logs: LogSource) -> Self {
+        let now = Instant::now();
+        let longest = Duration::from_micros(seat.engine.max_flush_interval_us);
+        Self {
+            world: Worker::new(seat.worker.clone(), now),
+            slots: ReceiveSlots::new(),
+            pool: Pool::default(),
+            gather: Gather::new(now, longest),
+            rng: SmallRng::seed_from_u64(seat.worker.seed),
+            logs,
+            ended: Vec::new(),
+            events: mio::Events::with_capacity(MAX_POLL_EVENTS),
+            seat,
+        }
+    }
+
+    fn run(mut self, outbox: &mut Outbox) {
+        loop {
+            // Read before the turn, so that commands sent before the stop are still handled.
+            let last = self.seat.stop.load(Ordering::Acquire);
+            let now = Instant::now();
+            let moved = self.turn(now, outbox);
+            if last {
+                return;
+            }
+            self.gather.handle_turn(now, moved);
+            self.rest(now, outbox);
+        }
+    }
+
+    /// One turn. The order is the order of importance; each step is bounded, so that none starves the next.
+    /// Returns how many packets moved.
+    fn turn(&mut self, now: Instant, outbox: &mut Outbox) -> u64 {
+        let sent_before = self.seat.sockets.counters.sent;
+
+        // 1. Commands: rare, and whatever comes in next may depend on them (a route, a subscription).
+        self.handle_commands(now, outbox);
+
+        // 2. What other workers sent has waited longest already: it has been through a turn of theirs.
+        let hops = self.handle_hops(now);
+
+        // 3. Datagrams: a receive buffer that overflows loses media for everybody.
+        let datagrams = self.handle_datagrams(now);
+
+        // 4. Timers behind arrivals: an acknowledgement that is here already saves a retransmission.
+        if self.world.poll_timeout().is_some_and(|due| due <= now) {
+            self.world.handle_timeout(now);
+        }
+
+        // 5. Fan-out: all packets of the turn per subscriber, so that trains form; and first to the other
+        //    workers, which then fan out at the same time as we do.
+        self.world.flush(now);
+        self.pass_links();
+
+        // 6. Sends: nothing above waits for them, and nothing below is as urgent.
+        self.transmit();
+
+        // 7. Reports last: the control plane counts in milliseconds.
+        self.report(now, outbox);
+
+        self.close_ended();
+        hops + datagrams + (self.seat.sockets.counters.sent - sent_before)
+    }
+
+    /// Sleeps until something comes in or is due; a busy worker lets arrivals gather first.
+    fn rest(&mut self, turn_start: Instant, outbox: &Outbox) {
+        if self.has_work() {
+            // More than a turn may do is waiting: only look at what else is there.
+            self.look(Duration::ZERO);
+            return;
+        }
+        let tick = self.gather.wait();
+        sleep_until(turn_start + tick);
+        let due = self.next_deadline(turn_start, outbox);
+        let now = Instant::now();
+        let patience = due.map_or(MAX_SLEEP, |due| due.saturating_duration_since(now));
+        if patience <= tick {
+            sleep_until(now + patience);
+            self.look(Duration::ZERO);
+            return;
+        }
+        self.seat.sleeper.lie_down();
+        let waiting = self.has_work();
+        self.look(if waiting {
+            Duration::ZERO
+        } else {
+            patience.min(MAX_SLEEP)
+        });
+        self.seat.sleeper.get_up();
+        let woken = Instant::now();
+        let slept = woken.saturating_duration_since(now) > tick;
+        if !tick.is_zero() && slept && self.has_work() {
+            // The first packet of a burst: give the others the time of a tick.
+            sleep_until(woken + tick);
+            self.look(Duration::ZERO);
+        }
+    }
+
+    fn look(&mut self, patience: Duration) {
+        // An interrupted poll is one without events.
+        if self
+            .seat
+            .poll
+            .poll(&mut self.events, Some(patience))
+            .is_ok()
+        {
+            for event in &self.events {
+                self.seat.sockets.handle_ready(event.token());
+            }
+        }
+    }
+
+    fn has_work(&self) -> bool {
+        let seat = &self.seat;
+        seat.sockets.has_ready()
+            || !seat.commands.is_empty()
+            || !seat.ends.is_empty()
+            || seat.stop.load(Ordering::Acquire)
+    }
+
+    fn next_deadline(&self, now: Instant, outbox: &Outbox) -> Option<Instant> {
+        let retry = self.seat.ends.has_backlog().then(|| now + BACKLOG_RETRY);
+        [self.world.poll_timeout(), outbox.poll_timeout(), retry]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+}
+
+fn sleep_until(when: Instant) {
+    let wait = when.saturating_duration_since(Instant::now());
+    if !wait.is_zero() {
+        std::thread::sleep(wait);
+    }
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("a panic without words")
+        .to_owned()
+}
+
+/// Sockets that one look tells of; the rest is told by the next.
+const MAX_POLL_EVENTS: usize = 1024;
+
+/// Nothing depends on it: a thread that looks up once a second is easier to watch than one that never does.
+const MAX_SLEEP: Duration = Duration::from_secs(1);
+
+/// How soon a neighbour whose ring was full is tried again.
+const BACKLOG_RETRY: Duration = Duration::from_millis(1);

@@ -1,0 +1,48 @@
+//! What goes to the control plane at the end of a turn.
+
+use std::time::Instant;
+
+use sluice_sfu::event::{Answer, Event};
+
+use super::Thread;
+use crate::outbox::{EngineReport, Outbox, Report};
+
+impl Thread {
+    pub(super) fn report(&mut self, now: Instant, outbox: &mut Outbox) {
+        while let Some(mut event) = self.world.poll_event() {
+            match &mut event {
+                Event::PeerClosed { peer, .. } => self.ended.push(*peer),
+                Event::Answer {
+                    answer: Answer::WorkerStats { counters },
+                    ..
+                } => {
+                    counters.extend(self.counters(outbox));
+                }
+                _ => {}
+            }
+            outbox.push(now, Report::Event(event));
+        }
+        while let Some(record) = self.logs.poll(now) {
+            outbox.push(now, Report::Engine(EngineReport::Log(record)));
+        }
+        outbox.flush(now);
+    }
+
+    /// What this crate counts, beside what the world does.
+    fn counters(&self, outbox: &Outbox) -> impl Iterator<Item = (String, u64)> + use<> {
+        let sends = self.seat.sockets.counters;
+        let lost = self.seat.ends.lost;
+        [
+            ("datagrams_sent", sends.sent),
+            ("train_fallbacks", sends.train_fallbacks),
+            ("drop_send_full", sends.full),
+            ("drop_send_too_large", sends.too_large),
+            ("drop_send_refused", sends.refused),
+            ("drop_link_full", lost.droppable),
+            ("drop_link_reliable", lost.reliable),
+            ("drop_report", outbox.lost),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+    }
+}
