@@ -321,4 +321,4 @@ const MAX_RECORD_LEN: usize = (1 << 14) + 2_048 + 13;
 const MAX_QUEUED_DATAGRAMS: usize = 1_024;
 
 /// The library's "no timer" is years ahead; anything beyond this is none.
-const IDLE: Duration = Duration::from_secs(3_600);
+const IDLE: Duration = Duration::from_hours(1);

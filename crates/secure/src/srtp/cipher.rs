@@ -181,3 +181,91 @@ fn write_tag(from: &[u8], tag: &mut [u8]) -> Result<(), Unspecified> {
     tag.copy_from_slice(from.get(..tag.len()).ok_or(Unspecified)?);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hex(text: &str) -> Vec<u8> {
+        let digits: String = text.split_whitespace().collect();
+        (0..digits.len()).step_by(2).map(|i| u8::from_str_radix(&digits[i..i + 2], 16).unwrap()).collect()
+    }
+
+    /// Session key and salt of RFC 7714 sections 16 and 17.
+    fn rfc_7714(algorithm: &'static aws_lc_rs::aead::Algorithm) -> SessionCipher {
+        let key: Vec<u8> = (0..algorithm.key_len() as u8).collect();
+        SessionCipher::Gcm(Box::new(Gcm {
+            key: LessSafeKey::new(UnboundKey::new(algorithm, &key).unwrap()),
+            salt: *b"Quid pro quo",
+        }))
+    }
+
+    fn check_rtp(cipher: &SessionCipher, ssrc: u32, index: u64, packet: &str, sealed: &str) {
+        let (packet, sealed) = (hex(packet), hex(sealed));
+        let (clear, plain) = packet.split_at(12);
+        let context =
+            Context { ssrc, index, clear, trailer: ((index >> 16) as u32).to_be_bytes(), associated: clear };
+        let mut body = plain.to_vec();
+        let mut tag = vec![0; sealed.len() - packet.len()];
+        cipher.seal(context, &mut body, &mut tag).unwrap();
+        assert_eq!([clear, &body, &tag].concat(), sealed);
+
+        let mut apart = vec![0; plain.len()];
+        tag.fill(0);
+        cipher.seal_from(context, plain, &mut apart, &mut tag).unwrap();
+        assert_eq!([clear, &apart, &tag].concat(), sealed, "out of place");
+
+        cipher.open(context, &mut body, &tag).unwrap();
+        assert_eq!(body, plain);
+    }
+
+    const RTP: &str = "8040f17b8041f8d35501a0b2 47616c6c696120657374206f6d6e69732064697669736120696e207061727465732074726573";
+
+    /// RFC 7714 section 16.1.1.
+    #[test]
+    fn gcm_128_seals_rtp_as_rfc_7714_says() {
+        let sealed = "8040f17b8041f8d35501a0b2f24de3a3fb34de6cacba861c9d7e4bcabe633bd50d294e6f42a5f47a51c7d19b36de3adf
+            8833899d7f27beb16a9152cf765ee4390cce";
+        check_rtp(&rfc_7714(&AES_128_GCM), 0x5501_a0b2, 0xf17b, RTP, sealed);
+    }
+
+    /// RFC 7714 section 16.2.1.
+    #[test]
+    fn gcm_256_seals_rtp_as_rfc_7714_says() {
+        let sealed = "8040f17b8041f8d35501a0b232b1de78a822fe12ef9f78fa332e33aab18012389a58e2f3b50b2a0276ffae0f1ba63799
+            b87b7aa3db36dfffd6b0f9bb7878d7a76c13";
+        check_rtp(&rfc_7714(&AES_256_GCM), 0x5501_a0b2, 0xf17b, RTP, sealed);
+    }
+
+    /// RFC 7714 section 17.1.
+    #[test]
+    fn gcm_128_seals_rtcp_as_rfc_7714_says() {
+        let packet = hex("81c8000d4d6172734e5450314e545032525450200000042a0000e9304c756e61deadbeefdeadbeefdeadbeefdeadbeef
+            deadbeef");
+        let sealed = hex("81c8000d4d61727363e94885dcdab67ca727d7662f6b7e997ff5c0f76c06f32dc676a5f1730d6fda4ce09b4686303ded
+            0bb9275bc84aa45896cf4d2fc5abf87245d9eade800005d4");
+        let trailer = 0x8000_05d4_u32.to_be_bytes();
+        let (clear, plain) = packet.split_at(8);
+        let associated = [clear, &trailer].concat();
+        let context = Context { ssrc: 0x4d61_7273, index: 0x5d4, clear, trailer, associated: &associated };
+        let (mut body, mut tag) = (plain.to_vec(), [0; 16]);
+        rfc_7714(&AES_128_GCM).seal(context, &mut body, &mut tag).unwrap();
+        assert_eq!([clear, &body, &tag, &trailer].concat(), sealed);
+    }
+
+    /// RFC 3711 appendix B.2.
+    #[test]
+    fn counter_mode_makes_the_key_stream_of_rfc_3711() {
+        let counter = Counter {
+            key: aes_ctr(&hex("2B7E151628AED2A6ABF7158809CF4F3C")),
+            auth: hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &[0; 20]),
+            salt: hex("F0F1F2F3F4F5F6F7F8F9FAFBFCFD").try_into().unwrap(),
+        };
+        let context = Context { ssrc: 0, index: 0, clear: &[], trailer: [0; 4], associated: &[] };
+        let mut body = [0; 48];
+        counter.apply_key_stream(context, &mut body).unwrap();
+        let expected =
+            "E03EAD0935C95E80E166B16DD92B4EB4 D23513162B02D0F72A43A2FE4A5F97AB 41E95B3BB0A2E8DD477901E4FCA894C0";
+        assert_eq!(body.to_vec(), hex(expected));
+    }
+}

@@ -129,11 +129,12 @@ mod tests {
         use rand::{Rng, SeedableRng, rngs::SmallRng};
         for seed in 0..50 {
             let mut rng = SmallRng::seed_from_u64(seed);
-            let (mut window, mut seen, mut highest) = (IndexWindow::<2>::new(), std::collections::HashSet::new(), None);
+            let (mut window, mut seen) = (IndexWindow::<2>::new(), std::collections::HashSet::new());
+            let mut highest: Option<u64> = None;
             for _ in 0..2_000 {
                 let index = match highest {
                     None => rng.random_range(0..70_000u64),
-                    Some(top) => (top + rng.random_range(0..160u64)).saturating_sub(rng.random_range(0..158)),
+                    Some(top) => (top + rng.random_range(0..160u64)).saturating_sub(rng.random_range(0..158u64)),
                 };
                 let expected = match highest {
                     Some(top) if index + 128 <= top => Err(Stale::TooOld),
