@@ -35,6 +35,7 @@ const families = {
   types() {
     run('npx', ['--no-install', 'tsc', '-p', '.']);
     run('npx', ['--no-install', 'tsc', '-p', 'ts/demo']);
+    run('npx', ['--no-install', 'tsc', '-p', 'test']);
   },
   clippy() {
     run('cargo', ['clippy', '--locked', '--workspace', '--all-targets', '--', '-D', 'warnings']);
