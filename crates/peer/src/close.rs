@@ -1,0 +1,43 @@
+//! How a transport ends.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use sluice_secure::DtlsError;
+
+use crate::event::{CloseReason, PeerEvent};
+use crate::peer::Peer;
+
+impl Peer {
+    /// Runs what enters third-party libraries. A panic there ends this transport and nothing else; the
+    /// broken pieces are never entered again.
+    pub(crate) fn guarded<T>(&mut self, enter: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        if self.is_closed() {
+            return None;
+        }
+        if let Ok(value) = catch_unwind(AssertUnwindSafe(|| enter(self))) {
+            return Some(value);
+        }
+        tracing::error!(peer = self.id().0, "panic inside a transport");
+        self.end(CloseReason::InternalError, "panic in a protocol library".to_owned());
+        None
+    }
+
+    /// Ends the transport and reports it.
+    pub(crate) fn end(&mut self, reason: CloseReason, detail: String) {
+        if self.is_closed() {
+            return;
+        }
+        tracing::debug!(peer = self.id().0, ?reason, detail, "transport ended");
+        self.mark_closed();
+        self.report(PeerEvent::Closed { reason, detail });
+    }
+
+    pub(crate) fn end_by_dtls(&mut self, error: &DtlsError) {
+        let reason = match error {
+            DtlsError::FingerprintMismatch => CloseReason::FingerprintMismatch,
+            DtlsError::Closed => CloseReason::RemoteClosed,
+            _ => CloseReason::DtlsFailed,
+        };
+        self.end(reason, error.to_string());
+    }
+}

@@ -1,0 +1,300 @@
+//! The transport: its pieces, its state and its verbs but for the datagram entry (`receive`).
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use sluice_data::{ChannelSettings, DataRole, DataTransport};
+use sluice_ice::{Credentials, IceAgent, IceConfig, IceEvent, IceState, LocalCandidate, Pair, RemoteCandidate};
+use sluice_secure::{Certificate, DtlsVersions};
+use sluice_wire::id::{PeerId, Ssrc};
+
+use crate::config::{PeerConfig, RemoteDescription};
+use crate::counters::PeerStats;
+use crate::event::{CloseReason, PeerEvent};
+use crate::handshake::{Handshake, Srtp};
+use crate::twcc::Twcc;
+
+/// A datagram to send that is no media: STUN, DTLS, SCTP, transport-cc feedback.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerTransmit {
+    /// From.
+    pub local: SocketAddr,
+    /// To.
+    pub remote: SocketAddr,
+    /// The datagram.
+    pub bytes: Vec<u8>,
+}
+
+/// One WebRTC transport.
+///
+/// ```text
+/// New ──ICE──▶ path ──DTLS──▶ Connected ──┐
+///   └──────────────┴──────────────────────┴── failure, close ──▶ Closed
+/// ```
+/// What it owns says where it is: a path after the first nomination, keys after the handshake.
+pub struct Peer {
+    id: PeerId,
+    closed: bool,
+    pub(crate) ice: IceAgent,
+    pub(crate) path: Option<Pair>,
+    pub(crate) certificate: Certificate,
+    pub(crate) versions: DtlsVersions,
+    pub(crate) handshake: Handshake,
+    /// Where the last DTLS datagram came from: answers go there before a pair is nominated.
+    pub(crate) handshake_pair: Option<Pair>,
+    pub(crate) srtp: Option<Box<Srtp>>,
+    pub(crate) data: Option<Box<DataTransport>>,
+    pub(crate) data_role: DataRole,
+    pub(crate) wanted_channels: Vec<ChannelSettings>,
+    pub(crate) twcc: Twcc,
+    pub(crate) transport_sequence: u16,
+    pub(crate) stats: PeerStats,
+    pub(crate) now: Instant,
+    reported_rtt: Option<Duration>,
+    transmits: VecDeque<PeerTransmit>,
+    events: VecDeque<PeerEvent>,
+}
+
+impl Peer {
+    /// A transport without addresses.
+    pub fn new(now: Instant, config: PeerConfig) -> Self {
+        let mut random = SmallRng::seed_from_u64(config.seed);
+        let ice = IceConfig {
+            local: config.ice,
+            lite: config.ice_lite,
+            controlling: config.controlling,
+            tie_breaker: random.random(),
+        };
+        Self {
+            id: config.id,
+            closed: false,
+            ice: IceAgent::new(now, ice),
+            path: None,
+            certificate: config.certificate,
+            versions: config.versions,
+            handshake: Handshake::AwaitingRemote,
+            handshake_pair: None,
+            srtp: None,
+            data: None,
+            data_role: config.data,
+            wanted_channels: Vec::new(),
+            twcc: Twcc::new(Ssrc(random.random())),
+            transport_sequence: random.random(),
+            stats: PeerStats::default(),
+            now,
+            reported_rtt: None,
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Who this is.
+    pub fn id(&self) -> PeerId {
+        self.id
+    }
+
+    /// Adds a socket: what it is bound to, and what the client is told. None where that can't be a candidate.
+    pub fn add_local_address(&mut self, bound: SocketAddr, advertised: SocketAddr) -> Option<LocalCandidate> {
+        self.guarded(|peer| peer.ice.add_local_host(bound, advertised)).flatten()
+    }
+
+    /// Our candidates.
+    pub fn local_candidates(&self) -> &[LocalCandidate] {
+        self.ice.local_candidates()
+    }
+
+    /// The other side's description: once it is known, and again after an ICE restart.
+    pub fn set_remote(&mut self, now: Instant, remote: RemoteDescription) {
+        self.now = now;
+        self.guarded(|peer| {
+            peer.prepare_handshake(remote.dtls_role, remote.fingerprints);
+            peer.ice.set_remote(now, remote.ice, remote.ice_lite);
+            peer.drain_ice(now);
+        });
+    }
+
+    /// A candidate of the other side. False where it was ignored.
+    pub fn add_remote_candidate(&mut self, now: Instant, candidate: &RemoteCandidate) -> bool {
+        self.now = now;
+        self.guarded(|peer| peer.ice.add_remote_candidate(now, candidate)).unwrap_or(false)
+    }
+
+    /// New local credentials; the path carries media on, DTLS and SRTP stay.
+    pub fn restart_ice(&mut self, now: Instant, local: Credentials) {
+        self.now = now;
+        self.guarded(|peer| {
+            peer.ice.restart(now, local);
+            peer.drain_ice(now);
+        });
+    }
+
+    /// The id of the transport-cc extension on what comes in; none where it was not negotiated.
+    pub fn set_transport_cc(&mut self, extension: Option<u8>) {
+        self.twcc.set_extension(extension);
+    }
+
+    /// Where media goes; none before the first nomination and after the end.
+    pub fn path(&self) -> Option<Pair> {
+        self.path
+    }
+
+    /// True from the handshake's end to the transport's.
+    pub fn is_connected(&self) -> bool {
+        self.srtp.is_some() && !self.closed
+    }
+
+    /// True after the end.
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// ICE's state.
+    pub fn ice_state(&self) -> IceState {
+        self.ice.state()
+    }
+
+    /// Round trip to the client: by our checks, or as last observed.
+    pub fn rtt(&self) -> Option<Duration> {
+        self.ice.rtt().or(self.reported_rtt)
+    }
+
+    /// A round trip as receiver reports tell it; for lite agents, which have no checks to measure by.
+    pub fn observe_rtt(&mut self, rtt: Duration) {
+        self.reported_rtt = Some(self.reported_rtt.map_or(rtt, |old| (old * 7 + rtt) / 8));
+    }
+
+    /// Counters.
+    pub fn stats(&self) -> PeerStats {
+        let mut stats = self.stats.clone();
+        stats.path_switches = self.ice.stats().switches;
+        if let Some(data) = &self.data {
+            let data = data.stats();
+            stats.messages_in = data.messages_in;
+            stats.messages_out = data.messages_out;
+            stats.messages_dropped = data.messages_dropped;
+        }
+        stats
+    }
+
+    /// Ends the transport from our side. Poll once more for its goodbye.
+    pub fn close(&mut self, now: Instant) {
+        self.now = now;
+        self.guarded(|peer| {
+            if let Handshake::Running(dtls) = &mut peer.handshake {
+                dtls.close(now);
+            }
+            peer.collect_transmits();
+        });
+        let goodbye = std::mem::take(&mut self.transmits);
+        self.events.clear();
+        self.mark_closed();
+        self.transmits = goodbye;
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.now = now;
+        self.guarded(|peer| {
+            peer.ice.handle_timeout(now);
+            peer.drain_ice(now);
+            if let Handshake::Running(dtls) = &mut peer.handshake {
+                let result = dtls.handle_timeout(now);
+                peer.drain_dtls(now);
+                if let Err(error) = result {
+                    peer.end_by_dtls(&error);
+                }
+            }
+            if let Some(data) = &mut peer.data {
+                data.handle_timeout(now);
+                peer.drain_data();
+            }
+            peer.send_feedback(now);
+        });
+    }
+
+    /// The next datagram to send.
+    pub fn poll_transmit(&mut self) -> Option<PeerTransmit> {
+        if self.transmits.is_empty() {
+            self.guarded(Self::collect_transmits);
+        }
+        self.transmits.pop_front()
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<PeerEvent> {
+        self.events.pop_front()
+    }
+
+    /// When to call [`Peer::handle_timeout`] next.
+    pub fn poll_timeout(&mut self) -> Option<Instant> {
+        self.guarded(|peer| {
+            let dtls = match &peer.handshake {
+                Handshake::Running(dtls) => dtls.poll_timeout(),
+                _ => None,
+            };
+            let data = peer.data.as_ref().and_then(|data| data.poll_timeout());
+            let feedback = peer.srtp.as_ref().and_then(|_| peer.twcc.poll_timeout());
+            [peer.ice.poll_timeout(), dtls, data, feedback].into_iter().flatten().min()
+        })
+        .flatten()
+    }
+
+    fn collect_transmits(&mut self) {
+        while let Some(transmit) = self.ice.poll_transmit() {
+            let transmit = PeerTransmit { local: transmit.local, remote: transmit.remote, bytes: transmit.bytes };
+            self.transmits.push_back(transmit);
+        }
+        self.seal_data(self.now);
+        let Some(pair) = self.path.or(self.handshake_pair) else { return };
+        let Handshake::Running(dtls) = &mut self.handshake else { return };
+        while let Some(bytes) = dtls.poll_transmit() {
+            self.transmits.push_back(PeerTransmit { local: pair.local, remote: pair.remote, bytes });
+        }
+    }
+
+    pub(crate) fn drain_ice(&mut self, now: Instant) {
+        while let Some(event) = self.ice.poll_event() {
+            match event {
+                IceEvent::Nominated(pair) => {
+                    self.path = Some(pair);
+                    self.report(PeerEvent::Path(pair));
+                    self.begin_handshake(now);
+                }
+                IceEvent::State(state) => {
+                    self.report(PeerEvent::Ice(state, self.ice.selected()));
+                    if state == IceState::Failed {
+                        self.path = None;
+                        self.end(CloseReason::IceFailed, "no consent for 30 s or no working pair".to_owned());
+                    }
+                }
+            }
+        }
+    }
+
+    /// A transport-cc report, if one is due.
+    fn send_feedback(&mut self, now: Instant) {
+        let Some(pair) = self.path.filter(|_| self.srtp.is_some()) else { return };
+        while let Some(mut bytes) = self.twcc.report(now) {
+            if self.seal_rtcp(&mut bytes).is_ok() {
+                self.transmits.push_back(PeerTransmit { local: pair.local, remote: pair.remote, bytes });
+            }
+        }
+    }
+
+    pub(crate) fn report(&mut self, event: PeerEvent) {
+        self.events.push_back(event);
+    }
+
+    /// Frees what a transport holds; counters and pending events stay.
+    pub(crate) fn mark_closed(&mut self) {
+        self.closed = true;
+        self.path = None;
+        self.srtp = None;
+        self.data = None;
+        self.handshake = Handshake::AwaitingRemote;
+        self.transmits.clear();
+    }
+}
