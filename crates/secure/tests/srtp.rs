@@ -1,5 +1,7 @@
 //! SRTP and SRTCP as a peer uses them, under every profile.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use rand::rngs::SmallRng;

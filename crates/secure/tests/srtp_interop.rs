@@ -1,5 +1,7 @@
 //! Our SRTP against webrtc-rs's, both ways.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use rtc_srtp::context::Context;

@@ -125,11 +125,8 @@ impl Dtls {
             return Ok(());
         }
         let established = matches!(self.state, State::Established);
-        let screened = if established || self.budget.take(now) {
-            screen::check(datagram, self.versions, self.role, established)
-        } else {
-            Err(DtlsNoise::OverBudget)
-        };
+        let screened = screen::check(datagram, self.versions, self.role, established)
+            .and_then(|()| if established || self.budget.take(now) { Ok(()) } else { Err(DtlsNoise::OverBudget) });
         if let Err(noise) = screened {
             trace!(?noise, len = datagram.len(), "datagram dropped");
             self.counters.count(noise);

@@ -105,9 +105,7 @@ pub(super) fn check(
         if records > MAX_RECORDS {
             return Err(DtlsNoise::Malformed);
         }
-        if established {
-            record.check_established(role)?;
-        }
+        record.check(role, established)?;
         rest = record.behind;
     }
     Ok(())
@@ -130,16 +128,33 @@ impl<'a> Record<'a> {
         known.then_some(Self { content: *content, epoch: u16::from_be_bytes([*e0, *e1]), body, behind })
     }
 
-    fn check_established(&self, role: DtlsRole) -> Result<(), DtlsNoise> {
+    fn check(&self, role: DtlsRole, established: bool) -> Result<(), DtlsNoise> {
         match (self.epoch, self.content) {
             (0, APPLICATION_DATA) => Err(DtlsNoise::PlaintextData),
-            (0, HANDSHAKE) if role == DtlsRole::Server && self.body.first() == Some(&CLIENT_HELLO) => {
-                Err(DtlsNoise::SecondHandshake)
-            }
-            (1.., _) if self.body.len() < MIN_PROTECTED_LEN => Err(DtlsNoise::ShortRecord),
+            (0, HANDSHAKE) => match handshake_message(self.body) {
+                Some(CLIENT_HELLO) if established && role == DtlsRole::Server => Err(DtlsNoise::SecondHandshake),
+                Some(_) => Ok(()),
+                None => Err(DtlsNoise::Malformed),
+            },
+            (1.., _) if established && self.body.len() < MIN_PROTECTED_LEN => Err(DtlsNoise::ShortRecord),
             _ => Ok(()),
         }
     }
+}
+
+/// The type of the first handshake message in a plaintext record (RFC 6347 section 4.2.2), if its fragment lies within
+/// both the message and the record. The library would keep anything else in its queue, where thirty end a handshake.
+fn handshake_message(body: &[u8]) -> Option<u8> {
+    let ([kind, l0, l1, l2, s0, s1, o0, o1, o2, f0, f1, f2], fragment) =
+        body.split_first_chunk::<HANDSHAKE_HEADER_LEN>()?;
+    let number = |high: &u8, middle: &u8, low: &u8| u32::from_be_bytes([0, *high, *middle, *low]);
+    let (len, offset, fragment_len) = (number(l0, l1, l2), number(o0, o1, o2), number(f0, f1, f2));
+    let sound = HANDSHAKE_MESSAGES.contains(kind)
+        && len <= MAX_MESSAGE_LEN
+        && offset + fragment_len <= len
+        && fragment_len as usize <= fragment.len()
+        && u16::from_be_bytes([*s0, *s1]) <= MAX_MESSAGE_SEQUENCE;
+    sound.then_some(*kind)
 }
 
 /// Two flights of six datagrams, fragmented and repeated, are some thirty; the second ClientHello fragment of a
@@ -164,6 +179,17 @@ const APPLICATION_DATA: u8 = 23;
 /// DTLS 1.3 acknowledgements.
 const LAST_CONTENT: u8 = 26;
 const CLIENT_HELLO: u8 = 1;
+const HANDSHAKE_HEADER_LEN: usize = 12;
+
+/// Hello request to finished, as IANA lists them for handshakes in the clear.
+const HANDSHAKE_MESSAGES: [u8; 14] = [0, 1, 2, 3, 4, 8, 11, 12, 13, 14, 15, 16, 20, 22];
+
+/// A certificate chain of several kilobytes is the longest message there is.
+const MAX_MESSAGE_LEN: u32 = 1 << 16;
+
+/// A handshake has some ten messages each way.
+const MAX_MESSAGE_SEQUENCE: u16 = 32;
+
 const SHORT_HEADER_MASK: u8 = 0b1110_0000;
 const SHORT_HEADER: u8 = 0b0010_0000;
 
@@ -187,10 +213,12 @@ mod tests {
     #[test]
     fn noise_on_a_live_association_is_named() {
         assert_eq!(established(&record(23, 0, b"clear")), Err(DtlsNoise::PlaintextData));
-        assert_eq!(established(&record(22, 0, &[1, 0, 0, 0])), Err(DtlsNoise::SecondHandshake));
+        let message = |kind| [kind, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 2, 9, 9];
+        assert_eq!(established(&record(22, 0, &message(1))), Err(DtlsNoise::SecondHandshake));
+        assert_eq!(established(&record(22, 0, &message(99))), Err(DtlsNoise::Malformed));
         assert_eq!(established(&record(23, 1, &[0; 15])), Err(DtlsNoise::ShortRecord));
         assert_eq!(established(&record(23, 1, &[0; 40])), Ok(()));
-        assert_eq!(established(&record(22, 0, &[11, 0, 0, 0])), Ok(()), "a repeated last flight must be answered");
+        assert_eq!(established(&record(22, 0, &message(11))), Ok(()), "a repeated last flight must be answered");
         assert_eq!(established(&[0x80; 40]), Err(DtlsNoise::Malformed));
         assert_eq!(established(&record(23, 1, &[0; 40])[..30]), Err(DtlsNoise::Malformed));
         assert_eq!(established(&record(21, 1, &[0; 40]).repeat(9)), Err(DtlsNoise::Malformed));
@@ -198,6 +226,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::disallowed_methods, reason = "where virtual time starts")]
     fn budget_refills_each_second() {
         let now = Instant::now();
         let mut budget = Budget::new(now);

@@ -1,5 +1,6 @@
 //! Keys and packets the tests share.
 #![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use sluice_secure::{MasterKey, SrtpProfile};
 
