@@ -1,0 +1,76 @@
+/** How good each participant's connection is (livekit-facts 4.12), told each 5 s where anything changed. */
+
+import { ConnectionQuality, ConnectionQualityInfo, ConnectionQualityUpdate } from '@livekit/protocol';
+import type { Clock, Timer } from './clock.ts';
+import type { Outbox } from './outbox.ts';
+import type { Participant } from './participant.ts';
+import type { Score } from './publication.ts';
+
+/** A participant as its quality is judged and told. */
+export interface Judged {
+  readonly participant: Participant;
+  readonly outbox: Outbox;
+  /** Scores of all tracks it publishes and receives. */
+  scores(): Iterable<Score>;
+  /** Whose quality it is told besides its own. */
+  readonly subscribedSids: readonly string[];
+}
+
+export class ConnectionQualities {
+  readonly #judged: () => Iterable<Judged>;
+  readonly #timer: Timer;
+  #told = new Map<string, ConnectionQuality>();
+
+  constructor(clock: Clock, judged: () => Iterable<Judged>) {
+    this.#judged = judged;
+    this.#timer = clock.every(INTERVAL_MS, () => this.#update());
+  }
+
+  #update(): void {
+    const active = [...this.#judged()].filter(({ participant }) => participant.active);
+    const now = new Map<string, ConnectionQualityInfo>();
+    for (const one of active) now.set(one.participant.sid, judge(one));
+    const changed = active.some(({ participant: { sid } }) => now.get(sid)?.quality !== this.#told.get(sid));
+    this.#told = new Map([...now].map(([sid, info]) => [sid, info.quality]));
+    if (!changed) return;
+    for (const { participant, outbox, subscribedSids } of active) {
+      if (!participant.gates.connectionQuality) continue;
+      const updates = [participant.sid, ...subscribedSids].flatMap((sid) => now.get(sid) ?? []);
+      outbox.send({ case: 'connectionQuality', value: new ConnectionQualityUpdate({ updates }) });
+    }
+  }
+
+  close(): void {
+    this.#timer.cancel();
+  }
+}
+
+/** The worst of its tracks; one without tracks is excellent. */
+export function judge({ participant, scores }: Pick<Judged, 'participant' | 'scores'>): ConnectionQualityInfo {
+  let worst: Score = { score: 100, lost: false };
+  for (const score of scores()) {
+    const difference = rank(qualityOf(score)) - rank(qualityOf(worst));
+    if (difference < 0 || (difference === 0 && score.score < worst.score)) worst = score;
+  }
+  const quality = qualityOf(worst);
+  // LOST came with a later protocol.
+  const told = quality === ConnectionQuality.LOST && !participant.gates.lostQuality ? ConnectionQuality.POOR : quality;
+  return new ConnectionQualityInfo({ participantSid: participant.sid, quality: told, score: meanOpinion(worst.score) });
+}
+
+export function qualityOf({ score, lost }: Score): ConnectionQuality {
+  if (lost) return ConnectionQuality.LOST;
+  if (score > 80) return ConnectionQuality.EXCELLENT;
+  if (score > 40) return ConnectionQuality.GOOD;
+  return score > 20 ? ConnectionQuality.POOR : ConnectionQuality.LOST;
+}
+
+/** The E-model's mapping of a score (0 to 100) to a mean opinion of 1 to 4.5 (ITU-T G.107 annex B). */
+export function meanOpinion(score: number): number {
+  if (score <= 0) return 1;
+  return 1 + 0.035 * score + 7e-6 * score * (score - 60) * (100 - score);
+}
+
+const rank = (quality: ConnectionQuality): number => (quality === ConnectionQuality.LOST ? -1 : quality);
+
+const INTERVAL_MS = 5000;
