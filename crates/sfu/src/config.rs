@@ -3,13 +3,16 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use sluice_peer::Certificate;
 use sluice_wire::id::WorkerId;
 
 /// Settings of one worker.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct WorkerConfig {
     /// Which worker this is; also the tag that its peers' ufrags begin with.
     pub id: WorkerId,
+    /// Shown to every client; one per process.
+    pub certificate: Certificate,
     /// Loudness measurement.
     pub audio: AudioConfig,
     /// Least time between two key-frame requests to a publisher, per spatial layer (low, middle, high).
@@ -51,9 +54,10 @@ pub struct LocalAddress {
 impl WorkerConfig {
     /// LiveKit's defaults for the worker `id`.
     #[must_use]
-    pub fn new(id: WorkerId, seed: u64) -> Self {
+    pub fn new(id: WorkerId, certificate: Certificate, seed: u64) -> Self {
         Self {
             id,
+            certificate,
             audio: AudioConfig::default(),
             pli_throttle: [
                 Duration::from_millis(500),
