@@ -141,11 +141,12 @@ for (const single of [true, false]) {
       await alice.run((c) => c.room.localParticipant.sendChatMessage('hello'));
       await bob.run((c) => c.waitFor('chat', 'alice hello'));
       const length = await bob.run(async (c) => {
-        c.room.registerTextStreamHandler('story', async (reader) => {
-          Object.assign(window, { story: (await reader.readAll()).length });
+        c.room.registerTextStreamHandler('story', (reader) => {
+          void reader.readAll().then((text) => Object.assign(window, { story: text.length }));
         });
-        c.room.registerByteStreamHandler('file', async (reader) => {
-          Object.assign(window, { file: (await reader.readAll()).reduce((sum, part) => sum + part.length, 0) });
+        c.room.registerByteStreamHandler('file', (reader) => {
+          const add = (sum: number, part: Uint8Array) => sum + part.length;
+          void reader.readAll().then((parts) => Object.assign(window, { file: parts.reduce(add, 0) }));
         });
         c.room.registerRpcMethod('double', async ({ payload }) => String(Number(payload) * 2));
         return 50_000;
