@@ -1,1 +1,84 @@
-//! The seam: commands in, events out, in batches; no logic.
+//! The seam: commands in, reports out, in batches; no logic. `ts/media/native.ts` is its only caller.
+
+use napi::Status;
+use napi::bindgen_prelude::{Function, Unknown};
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi_derive::napi;
+use sluice_net::{EngineConfig, SubmitError};
+
+/// A call without arguments from any thread; at most one waits at a time, since the engine rings once.
+type Wake = ThreadsafeFunction<(), Unknown<'static>, (), Status, false>;
+
+/// All workers of a process.
+#[napi]
+pub struct Engine {
+    /// None once closed. Dropping it also lets go of `wake`, which would keep the process alive.
+    running: Option<sluice_net::Engine>,
+    info: String,
+}
+
+#[napi]
+impl Engine {
+    /// Starts the workers; throws where the configuration can't work or a shared port is taken. `wake` is called
+    /// on the event loop when `takeEvents` has something, once until that is called.
+    #[napi(constructor)]
+    #[allow(clippy::needless_pass_by_value)] // What JavaScript hands over arrives by value.
+    pub fn new(
+        config_json: String,
+        wake: Function<'_, (), Unknown<'static>>,
+    ) -> napi::Result<Self> {
+        let config: EngineConfig = serde_json::from_str(&config_json)
+            .map_err(|error| invalid(format!("malformed engine configuration: {error}")))?;
+        let wake: Wake = wake.build_threadsafe_function::<()>().build()?;
+        let ring = move || {
+            // Refused only while the environment ends, when nobody listens any more.
+            wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        };
+        let engine = sluice_net::Engine::start(config, ring)
+            .map_err(|error| napi::Error::new(Status::GenericFailure, error.to_string()))?;
+        Ok(Self {
+            info: engine.info().to_owned(),
+            running: Some(engine),
+        })
+    }
+
+    /// Hands a JSON array of commands to a worker, all or none; throws where it is malformed or the worker's
+    /// mailbox is full. Nothing happens once closed.
+    #[napi]
+    #[allow(clippy::needless_pass_by_value)] // As above.
+    pub fn submit(&self, worker: u32, commands_json: String) -> napi::Result<()> {
+        let Some(engine) = &self.running else {
+            return Ok(());
+        };
+        let worker = u16::try_from(worker).unwrap_or(u16::MAX);
+        engine
+            .submit(worker, &commands_json)
+            .map_err(|error| match error {
+                SubmitError::Full(_) => napi::Error::new(Status::QueueFull, error.to_string()),
+                SubmitError::NoWorker(_) | SubmitError::Malformed(_) => invalid(error.to_string()),
+            })
+    }
+
+    /// Everything reported since the last call, as a JSON array in the order of each worker; null where there is
+    /// nothing.
+    #[napi]
+    pub fn take_events(&self) -> Option<String> {
+        self.running.as_ref()?.take_events()
+    }
+
+    /// The engine's description as JSON: `workers`, `fingerprint`, `warnings`.
+    #[napi]
+    pub fn info(&self) -> String {
+        self.info.clone()
+    }
+
+    /// Ends the workers behind the commands submitted before, within milliseconds; idempotent.
+    #[napi]
+    pub fn close(&mut self) {
+        self.running = None;
+    }
+}
+
+fn invalid(reason: String) -> napi::Error {
+    napi::Error::new(Status::InvalidArg, reason)
+}
