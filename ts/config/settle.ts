@@ -1,9 +1,10 @@
 /** What follows from a loaded file: development mode, keys, deprecated spellings, ranges that depend on others. */
 
 import { isIPv4 } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
 import { DEV_KEYS, MIN_SECRET_LENGTH, readKeyFile } from './keys.ts';
 import { ConfigError, type Loaded } from './load.ts';
-import type { Config } from './schema.ts';
+import { type Config, schema } from './schema.ts';
 import { notEffective } from './status.ts';
 
 export interface Notice {
@@ -25,11 +26,18 @@ export function settle(loaded: Loaded, dev: boolean): Settled {
   notices.push(...applyKeys(config, dev));
   applyPorts(config);
   checkRanges(config);
+  const defaults = schema.parse(undefined);
   for (const path of loaded.set) {
     const reason = notEffective(path);
-    if (reason !== undefined) notices.push({ level: 'warn', text: `${path} is not effective yet: ${reason}` });
+    // A file that spells out a default asks for nothing.
+    if (reason !== undefined && !isDeepStrictEqual(at(loaded.config, path), at(defaults, path)))
+      notices.push({ level: 'warn', text: `${path} is not effective yet: ${reason}` });
   }
   return { config, notices };
+}
+
+function at(config: Config, path: string): unknown {
+  return path.split('.').reduce<unknown>((node, key) => (node as Record<string, unknown> | undefined)?.[key], config);
 }
 
 function applyDeprecated(config: Config): void {
