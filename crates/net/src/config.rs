@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::Deserialize;
-use sluice_sfu::WorkerConfig;
 use sluice_sfu::config::AudioConfig;
+use sluice_sfu::{Certificate, WorkerConfig};
 use sluice_wire::id::WorkerId;
 
 /// Settings of an engine.
@@ -141,8 +141,8 @@ impl EngineConfig {
     }
 
     /// The settings of one worker.
-    pub(crate) fn worker(&self, id: WorkerId, seed: u64) -> WorkerConfig {
-        let mut config = WorkerConfig::new(id, seed);
+    pub(crate) fn worker(&self, id: WorkerId, certificate: Certificate, seed: u64) -> WorkerConfig {
+        let mut config = WorkerConfig::new(id, certificate, seed);
         config.audio = AudioConfig {
             active_level: self.audio.active_level,
             min_percentile: self.audio.min_percentile,

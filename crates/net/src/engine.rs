@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 
 use serde::Serialize;
 use sluice_sfu::command::{Command, Fingerprint};
+use sluice_sfu::{Certificate, CertificateError};
 use sluice_wire::id::WorkerId;
 
 use crate::config::{ConfigError, EngineConfig, UdpPorts};
@@ -44,6 +45,9 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
+    /// No key for DTLS.
+    #[error("can't make a certificate: {0}")]
+    Certificate(#[from] CertificateError),
     /// The system has no thread, descriptor or memory left.
     #[error("can't start a worker: {0}")]
     System(#[from] io::Error),
@@ -64,10 +68,10 @@ pub enum SubmitError {
 }
 
 #[derive(Serialize)]
-struct Info<'a> {
+struct Info {
     workers: u16,
     fingerprint: Fingerprint,
-    warnings: &'a [String],
+    warnings: Vec<String>,
 }
 
 impl Engine {
@@ -83,10 +87,11 @@ impl Engine {
         config.validate()?;
         let config = Arc::new(config);
         let workers = usize::from(config.workers);
-        let warnings = kernel::warnings(config.receive_buffer_bytes);
+        let certificate = Certificate::generate()?;
         let stop = Arc::new(AtomicBool::new(false));
         let (outboxes, inbox) = outboxes(workers, wake);
-        let (seats, mailboxes, info) = seats(&config, &stop, &warnings)?;
+        let (seats, mailboxes) = seats(&config, &certificate, &stop)?;
+        let info = describe(&config, &certificate)?;
         let engine = Self {
             mailboxes,
             inbox,
@@ -153,22 +158,20 @@ impl Drop for Engine {
     }
 }
 
-/// Builds what each thread is given, the control plane's ends of the mailboxes, and the engine's description.
+/// Builds what each thread is given, and the control plane's ends of the mailboxes.
 fn seats(
     config: &Arc<EngineConfig>,
+    certificate: &Certificate,
     stop: &Arc<AtomicBool>,
-    warnings: &[String],
-) -> Result<(Vec<Seat>, Vec<mailbox::Sender>, String), StartError> {
+) -> Result<(Vec<Seat>, Vec<mailbox::Sender>), StartError> {
     let workers = usize::from(config.workers);
-    let ids = || (0..config.workers).map(WorkerId);
-    let mut polls = Vec::with_capacity(workers);
-    let mut alarms = Vec::with_capacity(workers);
-    for _ in ids() {
+    let mut beds = Vec::with_capacity(workers);
+    for _ in 0..workers {
         let poll = mio::Poll::new()?;
         let (alarm, sleeper) = waker::pair(poll.registry(), WAKER)?;
-        alarms.push(alarm);
-        polls.push((poll, sleeper));
+        beds.push((poll, sleeper, alarm));
     }
+    let alarms: Vec<_> = beds.iter().map(|(.., alarm)| alarm.clone()).collect();
     let ports = match config.udp {
         UdpPorts::Range {
             port_range_start,
@@ -176,22 +179,20 @@ fn seats(
         } => Some(PortBook::new(port_range_start, port_range_end)),
         UdpPorts::Mux { .. } => None,
     };
-    let mut shared = shared_sockets(config)?;
     let cores = affinity::plan(workers, &affinity::allowed_cores(), config.pin_workers);
+    let shared = shared_sockets(config)?;
+    let places = beds.into_iter().zip(mesh(&alarms)).zip(shared).zip(cores);
     let mut mailboxes = Vec::with_capacity(workers);
     let mut seats = Vec::with_capacity(workers);
-    let ends = mesh(&alarms);
-    for ((((id, (poll, sleeper)), alarm), ends), core) in
-        ids().zip(polls).zip(alarms).zip(ends).zip(cores)
-    {
+    for (id, ((((poll, sleeper, alarm), ends), shared), core)) in (0..).map(WorkerId).zip(places) {
         let (sender, commands) = mailbox(alarm);
         mailboxes.push(sender);
         let mut sockets = Sockets::new(poll.registry().try_clone()?, config.addresses.clone());
-        for socket in shared.remove(0) {
+        for socket in shared {
             sockets.add_shared(socket)?;
         }
         seats.push(Seat {
-            worker: config.worker(id, rand::random()),
+            worker: config.worker(id, certificate.clone(), rand::random()),
             engine: Arc::clone(config),
             poll,
             sleeper,
@@ -204,17 +205,19 @@ fn seats(
             core,
         });
     }
-    let fingerprint = Fingerprint {
-        algorithm: "sha-256".into(),
-        value: String::new(),
-    };
+    Ok((seats, mailboxes))
+}
+
+fn describe(config: &EngineConfig, certificate: &Certificate) -> Result<String, io::Error> {
     let info = Info {
         workers: config.workers,
-        fingerprint,
-        warnings,
+        fingerprint: Fingerprint {
+            algorithm: "sha-256".to_owned(),
+            value: certificate.fingerprint_sha256(),
+        },
+        warnings: kernel::warnings(config.receive_buffer_bytes),
     };
-    let info = serde_json::to_string(&info).map_err(io::Error::from)?;
-    Ok((seats, mailboxes, info))
+    serde_json::to_string(&info).map_err(io::Error::from)
 }
 
 /// The other workers on a worker's shared port: with fewer ports than workers they take turns.

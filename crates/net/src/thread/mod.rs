@@ -79,7 +79,7 @@ pub fn run(seat: Seat, mut outbox: Outbox) {
     let (collector, logs) = log::collector(Instant::now());
     let result = tracing::subscriber::with_default(collector, || {
         catch_unwind(AssertUnwindSafe(|| {
-            Thread::new(seat, logs).run(&mut outbox)
+            Thread::new(seat, logs).run(&mut outbox);
         }))
     });
     if let Err(panic) = result {
