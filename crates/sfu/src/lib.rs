@@ -13,13 +13,16 @@ pub mod stats;
 pub mod worker;
 
 mod data;
+mod drive;
 mod egress;
 mod ingress;
 mod interest;
+mod outbox;
 mod routes;
 mod slab;
 mod speakers;
 mod timers;
+mod transports;
 
 pub use config::{LocalAddress, WorkerConfig};
 pub use egress::Transmit;

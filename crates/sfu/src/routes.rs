@@ -3,21 +3,29 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
+use rustc_hash::FxHashMap;
 use sluice_wire::id::WorkerId;
 use sluice_wire::stun::local_ufrag;
 
 /// Routes of one worker to its peers' slab indices.
 #[derive(Debug, Default)]
 pub struct Routes {
-    by_pair: HashMap<(SocketAddr, SocketAddr), usize>,
+    sockets: FxHashMap<SocketAddr, Socket>,
+    by_pair: FxHashMap<(SocketAddr, SocketAddr), usize>,
     by_ufrag: HashMap<String, usize>,
-    by_socket: HashMap<SocketAddr, usize>,
+}
+
+/// A socket with the peers that use it.
+#[derive(Debug)]
+struct Socket {
+    peers: Vec<usize>,
 }
 
 impl Routes {
-    /// The peer that owns a socket alone gets everything that comes in there.
-    pub fn own_socket(&mut self, socket: SocketAddr, peer: usize) {
-        self.by_socket.insert(socket, peer);
+    /// The peer uses a socket. As long as it is alone there, everything that comes in is for it.
+    pub fn add_socket(&mut self, socket: SocketAddr, peer: usize) {
+        let socket = self.sockets.entry(socket).or_insert(Socket { peers: Vec::new() });
+        socket.peers.push(peer);
     }
 
     /// Checks to this ufrag are for `peer`.
@@ -28,8 +36,10 @@ impl Routes {
     /// The peer of a datagram. A stranger's address is remembered only through [`Routes::learn`].
     #[inline]
     pub fn find(&self, local: SocketAddr, remote: SocketAddr, datagram: &[u8]) -> Option<usize> {
-        if let Some(peer) = self.by_socket.get(&local) {
-            return Some(*peer);
+        if let Some(Socket { peers }) = self.sockets.get(&local)
+            && let [peer] = peers[..]
+        {
+            return Some(peer);
         }
         if let Some(peer) = self.by_pair.get(&(local, remote)) {
             return Some(*peer);
@@ -40,7 +50,7 @@ impl Routes {
     /// From now on what comes from `remote` is for `peer`. Only for a remote address that proved itself by an
     /// authenticated check; a check from a known address for another peer moves the address.
     pub fn learn(&mut self, local: SocketAddr, remote: SocketAddr, peer: usize) {
-        if self.by_socket.contains_key(&local) || self.by_pair.get(&(local, remote)) == Some(&peer) {
+        if self.by_pair.get(&(local, remote)) == Some(&peer) {
             return;
         }
         let held = self.by_pair.values().filter(|of| **of == peer).count();
@@ -55,12 +65,15 @@ impl Routes {
     pub fn forget(&mut self, peer: usize) {
         self.by_pair.retain(|_, of| *of != peer);
         self.by_ufrag.retain(|_, of| *of != peer);
-        self.by_socket.retain(|_, of| *of != peer);
+        self.sockets.retain(|_, socket| {
+            socket.peers.retain(|of| *of != peer);
+            !socket.peers.is_empty()
+        });
     }
 
-    /// True where nothing is routed.
-    pub fn is_empty(&self) -> bool {
-        self.by_pair.is_empty() && self.by_ufrag.is_empty() && self.by_socket.is_empty()
+    /// Routes held.
+    pub fn len(&self) -> usize {
+        self.by_pair.len() + self.by_ufrag.len() + self.sockets.len()
     }
 }
 
@@ -116,14 +129,20 @@ mod tests {
         routes.learn(address(1), address(9), 3);
         assert_eq!(routes.find(address(1), address(9), &[0x80; 40]), Some(3));
         routes.forget(3);
-        assert!(routes.is_empty());
+        assert_eq!(routes.len(), 0);
     }
 
     #[test]
-    fn a_peers_own_socket_takes_everything() {
+    fn a_peer_alone_on_a_socket_gets_everything_until_it_is_shared() {
         let mut routes = Routes::default();
-        routes.own_socket(address(1), 4);
+        routes.add_socket(address(1), 4);
+        routes.learn(address(1), address(8), 4);
         assert_eq!(routes.find(address(1), address(9), b"x"), Some(4));
+        routes.add_socket(address(1), 5);
+        assert_eq!(routes.find(address(1), address(9), b"x"), None);
+        assert_eq!(routes.find(address(1), address(8), b"x"), Some(4));
+        routes.forget(4);
+        assert_eq!(routes.find(address(1), address(9), b"x"), Some(5));
     }
 
     #[test]
