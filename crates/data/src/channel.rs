@@ -20,12 +20,22 @@ pub struct ChannelSettings {
 impl ChannelSettings {
     /// Ordered and reliable.
     pub fn reliable(label: impl Into<String>) -> Self {
-        Self { label: label.into(), ordered: true, max_retransmits: None, max_lifetime_ms: None }
+        Self {
+            label: label.into(),
+            ordered: true,
+            max_retransmits: None,
+            max_lifetime_ms: None,
+        }
     }
 
     /// Unordered and sent once.
     pub fn lossy(label: impl Into<String>) -> Self {
-        Self { label: label.into(), ordered: false, max_retransmits: Some(0), max_lifetime_ms: None }
+        Self {
+            label: label.into(),
+            ordered: false,
+            max_retransmits: Some(0),
+            max_lifetime_ms: None,
+        }
     }
 }
 

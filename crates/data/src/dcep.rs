@@ -20,7 +20,10 @@ impl Dcep {
             [OPEN, kind, _, _, r0, r1, r2, r3, l0, l1, p0, p1, rest @ ..] => {
                 let label_len = usize::from(u16::from_be_bytes([*l0, *l1]));
                 let protocol_len = usize::from(u16::from_be_bytes([*p0, *p1]));
-                if rest.len() != label_len + protocol_len || label_len > MAX_LABEL || protocol_len > MAX_LABEL {
+                if rest.len() != label_len + protocol_len
+                    || label_len > MAX_LABEL
+                    || protocol_len > MAX_LABEL
+                {
                     return None;
                 }
                 let label = std::str::from_utf8(rest.get(..label_len)?).ok()?.to_owned();
@@ -45,13 +48,19 @@ impl Dcep {
 
     /// The message's bytes. A label beyond [`MAX_LABEL`] is cut at a character.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let Self::Open(settings) = self else { return vec![ACK] };
+        let Self::Open(settings) = self else {
+            return vec![ACK];
+        };
         let (kind, parameter) = match (settings.max_retransmits, settings.max_lifetime_ms) {
             (Some(count), _) => (RETRANSMITS, count),
             (None, Some(ms)) => (LIFETIME, ms),
             (None, None) => (RELIABLE, 0),
         };
-        let kind = if settings.ordered { kind } else { kind | UNORDERED };
+        let kind = if settings.ordered {
+            kind
+        } else {
+            kind | UNORDERED
+        };
         let mut end = settings.label.len().min(MAX_LABEL);
         while !settings.label.is_char_boundary(end) {
             end -= 1;
@@ -87,7 +96,12 @@ mod tests {
     fn every_channel_type_reads_back_as_written() {
         let mut settings = ChannelSettings::reliable("_reliable");
         for ordered in [true, false] {
-            for (count, lifetime) in [(None, None), (Some(0), None), (Some(7), None), (None, Some(500))] {
+            for (count, lifetime) in [
+                (None, None),
+                (Some(0), None),
+                (Some(7), None),
+                (None, Some(500)),
+            ] {
                 settings.ordered = ordered;
                 settings.max_retransmits = count;
                 settings.max_lifetime_ms = lifetime;
@@ -119,7 +133,9 @@ mod tests {
     #[test]
     fn a_label_is_cut_at_a_character() {
         let open = Dcep::Open(ChannelSettings::reliable("é".repeat(MAX_LABEL)));
-        let Some(Dcep::Open(settings)) = Dcep::parse(&open.to_bytes()) else { panic!("unreadable") };
+        let Some(Dcep::Open(settings)) = Dcep::parse(&open.to_bytes()) else {
+            panic!("unreadable")
+        };
         assert_eq!(settings.label.len(), MAX_LABEL);
     }
 }

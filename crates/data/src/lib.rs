@@ -14,4 +14,6 @@ pub mod fuzz;
 
 pub use channel::{ChannelId, ChannelSettings, SendOutcome};
 pub use screen::Refusal;
-pub use transport::{DataConfig, DataEvent, DataRole, DataStats, DataTransport, MAX_CHANNELS, MAX_MESSAGE_BYTES};
+pub use transport::{
+    DataConfig, DataEvent, DataRole, DataStats, DataTransport, MAX_CHANNELS, MAX_MESSAGE_BYTES,
+};

@@ -26,7 +26,10 @@ pub(crate) fn screen(packet: &[u8]) -> Result<(), Refusal> {
             return Err(Refusal::Malformed);
         }
         if *kind == DATA {
-            let stream = body.get(4..6).and_then(|id| <[u8; 2]>::try_from(id).ok()).ok_or(Refusal::Malformed)?;
+            let stream = body
+                .get(4..6)
+                .and_then(|id| <[u8; 2]>::try_from(id).ok())
+                .ok_or(Refusal::Malformed)?;
             if u16::from_be_bytes(stream) >= MAX_STREAMS {
                 return Err(Refusal::StreamBeyondLimit);
             }
@@ -52,13 +55,17 @@ mod tests {
 
     fn packet(chunks: &[&[u8]]) -> Vec<u8> {
         let mut packet = vec![0; COMMON_HEADER];
-        chunks.iter().for_each(|chunk| packet.extend_from_slice(chunk));
+        chunks
+            .iter()
+            .for_each(|chunk| packet.extend_from_slice(chunk));
         packet
     }
 
     #[test]
     fn data_within_the_stream_limit_passes() {
-        let data = [0, 3, 0, 17, 0, 0, 0, 1, 3, 255, 0, 0, 0, 0, 0, 53, 7, 0, 0, 0];
+        let data = [
+            0, 3, 0, 17, 0, 0, 0, 1, 3, 255, 0, 0, 0, 0, 0, 53, 7, 0, 0, 0,
+        ];
         assert_eq!(screen(&packet(&[&data, &[10, 0, 0, 4]])), Ok(()));
     }
 
@@ -70,7 +77,10 @@ mod tests {
 
     #[test]
     fn a_storm_of_chunks_is_refused() {
-        assert_eq!(screen(&packet(&[&[4, 0, 0, 4].repeat(97)])), Err(Refusal::TooManyChunks));
+        assert_eq!(
+            screen(&packet(&[&[4, 0, 0, 4].repeat(97)])),
+            Err(Refusal::TooManyChunks)
+        );
         assert_eq!(screen(&packet(&[&[4, 0, 0, 4].repeat(96)])), Ok(()));
     }
 
@@ -78,7 +88,13 @@ mod tests {
     fn lengths_that_lie_are_refused() {
         assert_eq!(screen(&[0; 11]), Err(Refusal::Malformed));
         assert_eq!(screen(&packet(&[&[4, 0, 0, 3]])), Err(Refusal::Malformed));
-        assert_eq!(screen(&packet(&[&[4, 0, 0, 9, 1, 2, 3, 4]])), Err(Refusal::Malformed));
-        assert_eq!(screen(&packet(&[&[0, 0, 0, 8, 1, 2, 3, 4]])), Err(Refusal::Malformed));
+        assert_eq!(
+            screen(&packet(&[&[4, 0, 0, 9, 1, 2, 3, 4]])),
+            Err(Refusal::Malformed)
+        );
+        assert_eq!(
+            screen(&packet(&[&[0, 0, 0, 8, 1, 2, 3, 4]])),
+            Err(Refusal::Malformed)
+        );
     }
 }

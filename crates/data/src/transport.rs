@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use sctp_proto::{
-    Association, AssociationHandle, Chunks, ClientConfig, DatagramEvent, Endpoint, EndpointConfig, Event, Payload,
-    PayloadProtocolIdentifier as Ppid, ReliabilityType, ServerConfig, StreamEvent, TransportConfig,
+    Association, AssociationHandle, Chunks, ClientConfig, DatagramEvent, Endpoint, EndpointConfig,
+    Event, Payload, PayloadProtocolIdentifier as Ppid, ReliabilityType, ServerConfig, StreamEvent,
+    TransportConfig,
 };
 
 use crate::channel::{Channel, ChannelId, ChannelSettings, Phase, SendOutcome};
@@ -143,7 +144,11 @@ impl DataTransport {
             return None;
         }
         let id = self.free_id()?;
-        self.channels.push(Channel { id, settings, phase: Phase::Queued });
+        self.channels.push(Channel {
+            id,
+            settings,
+            phase: Phase::Queued,
+        });
         if self.state == State::Connected {
             self.announce(id);
         }
@@ -161,7 +166,14 @@ impl DataTransport {
 
     /// Sends a message unless more than `limit` bytes wait on the channel already. An empty message is sent
     /// as RFC 8831 section 6.6 has it.
-    pub fn send(&mut self, now: Instant, id: ChannelId, bytes: &Bytes, binary: bool, limit: usize) -> SendOutcome {
+    pub fn send(
+        &mut self,
+        now: Instant,
+        id: ChannelId,
+        bytes: &Bytes,
+        binary: bool,
+        limit: usize,
+    ) -> SendOutcome {
         self.now = now;
         let outcome = self.try_send(id, bytes, binary, limit);
         match outcome {
@@ -171,15 +183,26 @@ impl DataTransport {
         outcome
     }
 
-    fn try_send(&mut self, id: ChannelId, bytes: &Bytes, binary: bool, limit: usize) -> SendOutcome {
-        let usable = self.channels.iter().any(|channel| channel.id == id && channel.phase != Phase::Queued);
+    fn try_send(
+        &mut self,
+        id: ChannelId,
+        bytes: &Bytes,
+        binary: bool,
+        limit: usize,
+    ) -> SendOutcome {
+        let usable = self
+            .channels
+            .iter()
+            .any(|channel| channel.id == id && channel.phase != Phase::Queued);
         if !usable {
             return SendOutcome::NotOpen;
         }
         if bytes.len() > MAX_MESSAGE_BYTES {
             return SendOutcome::TooLong;
         }
-        let Some(mut stream) = stream_of(&mut self.association, id.0) else { return SendOutcome::NotOpen };
+        let Some(mut stream) = stream_of(&mut self.association, id.0) else {
+            return SendOutcome::NotOpen;
+        };
         let waiting = stream.buffered_amount().unwrap_or(0);
         if waiting > 0 && waiting + bytes.len() > limit.min(MAX_BUFFERED) {
             return SendOutcome::Full;
@@ -191,18 +214,27 @@ impl DataTransport {
             (false, false) => (bytes.clone(), Ppid::String),
         };
         // By the default type, because this way of writing shares the bytes where `write_sctp` copies them.
-        let written = stream.set_default_payload_type(kind).and_then(|()| stream.write_chunks(&mut [payload]));
-        if written.is_ok() { SendOutcome::Sent } else { SendOutcome::NotOpen }
+        let written = stream
+            .set_default_payload_type(kind)
+            .and_then(|()| stream.write_chunks(&mut [payload]));
+        if written.is_ok() {
+            SendOutcome::Sent
+        } else {
+            SendOutcome::NotOpen
+        }
     }
 
     /// Bytes taken on a channel and not acknowledged yet.
     pub fn buffered_amount(&mut self, id: ChannelId) -> usize {
-        stream_of(&mut self.association, id.0).and_then(|stream| stream.buffered_amount().ok()).unwrap_or(0)
+        stream_of(&mut self.association, id.0)
+            .and_then(|stream| stream.buffered_amount().ok())
+            .unwrap_or(0)
     }
 
     /// The first open channel with this label.
     pub fn channel(&self, label: &str) -> Option<ChannelId> {
-        let open = |channel: &&Channel| channel.phase == Phase::Open && channel.settings.label == label;
+        let open =
+            |channel: &&Channel| channel.phase == Phase::Open && channel.settings.label == label;
         self.channels.iter().find(open).map(|channel| channel.id)
     }
 
@@ -237,7 +269,10 @@ impl DataTransport {
         if self.association.is_none() && self.config.role == DataRole::Active {
             return Ok(());
         }
-        match self.endpoint.handle(now, PEER, None, None, Bytes::copy_from_slice(packet)) {
+        match self
+            .endpoint
+            .handle(now, PEER, None, None, Bytes::copy_from_slice(packet))
+        {
             Some((handle, DatagramEvent::NewAssociation(association))) => {
                 // One per transport: every further INIT would make another one.
                 self.endpoint.reject_new_associations();
@@ -287,7 +322,8 @@ impl DataTransport {
                 return Some(event);
             }
             let id = *self.readable.front()?;
-            let message = stream_of(&mut self.association, id).and_then(|mut stream| stream.read_sctp().ok().flatten());
+            let message = stream_of(&mut self.association, id)
+                .and_then(|mut stream| stream.read_sctp().ok().flatten());
             match message {
                 Some(message) => self.receive(ChannelId(id), message),
                 None => {
@@ -300,7 +336,9 @@ impl DataTransport {
 
     /// When to call [`DataTransport::handle_timeout`] next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.association.as_ref().and_then(|(_, association)| association.poll_timeout())
+        self.association
+            .as_ref()
+            .and_then(|(_, association)| association.poll_timeout())
     }
 
     fn queue(&mut self, payload: Payload) {
@@ -312,7 +350,9 @@ impl DataTransport {
     /// Takes the association's events over.
     fn pump(&mut self) {
         while let Some((_, association)) = &mut self.association {
-            let Some(event) = association.poll() else { break };
+            let Some(event) = association.poll() else {
+                break;
+            };
             match event {
                 Event::Connected => self.connected(),
                 Event::HandshakeFailed { .. } | Event::AssociationLost { .. } => self.closed(),
@@ -324,7 +364,9 @@ impl DataTransport {
                 _ => {}
             }
         }
-        let Some((handle, association)) = &mut self.association else { return };
+        let Some((handle, association)) = &mut self.association else {
+            return;
+        };
         let handle = *handle;
         while let Some(event) = association.poll_endpoint_event() {
             self.endpoint.handle_event(handle, event);
@@ -347,7 +389,8 @@ impl DataTransport {
         self.state = State::Closed;
         for channel in self.channels.drain(..) {
             if channel.phase == Phase::Open {
-                self.events.push_back(DataEvent::ChannelClosed { id: channel.id });
+                self.events
+                    .push_back(DataEvent::ChannelClosed { id: channel.id });
             }
         }
         self.events.push_back(DataEvent::Closed);
@@ -355,7 +398,9 @@ impl DataTransport {
 
     /// A stream that the other side began. It becomes a channel with its OPEN message.
     fn admit(&mut self, id: u16) {
-        let Some((_, association)) = &mut self.association else { return };
+        let Some((_, association)) = &mut self.association else {
+            return;
+        };
         while association.accept_stream().is_some() {}
         if association.stream_ids().len() > MAX_CHANNELS {
             self.stats.violations += 1;
@@ -364,7 +409,9 @@ impl DataTransport {
     }
 
     fn finished(&mut self, id: ChannelId) {
-        let Some(index) = self.channels.iter().position(|channel| channel.id == id) else { return };
+        let Some(index) = self.channels.iter().position(|channel| channel.id == id) else {
+            return;
+        };
         if self.channels.remove(index).phase == Phase::Open {
             self.events.push_back(DataEvent::ChannelClosed { id });
         }
@@ -373,14 +420,20 @@ impl DataTransport {
     /// Opens the stream of a channel of ours and sends its OPEN. Until the ACK everything on it goes in
     /// order, so that nothing overtakes the OPEN (RFC 8832 section 6).
     fn announce(&mut self, id: ChannelId) {
-        let Some(channel) = self.channels.iter_mut().find(|channel| channel.id == id) else { return };
-        let Some((_, association)) = &mut self.association else { return };
+        let Some(channel) = self.channels.iter_mut().find(|channel| channel.id == id) else {
+            return;
+        };
+        let Some((_, association)) = &mut self.association else {
+            return;
+        };
         let open = Bytes::from(Dcep::Open(channel.settings.clone()).to_bytes());
-        let opened = association.open_stream(id.0, Ppid::Binary).and_then(|mut stream| {
-            let (kind, value) = reliability(&channel.settings);
-            stream.set_reliability_params(false, kind, value)?;
-            stream.write_sctp(&open, Ppid::Dcep)
-        });
+        let opened = association
+            .open_stream(id.0, Ppid::Binary)
+            .and_then(|mut stream| {
+                let (kind, value) = reliability(&channel.settings);
+                stream.set_reliability_params(false, kind, value)?;
+                stream.write_sctp(&open, Ppid::Dcep)
+            });
         match opened {
             Ok(_) => channel.phase = Phase::Opening,
             Err(error) => {
@@ -413,7 +466,8 @@ impl DataTransport {
         self.stats.messages_in += 1;
         // A message on a channel of ours is as good as the ACK that it overtook.
         self.settle(id);
-        self.events.push_back(DataEvent::Message { id, binary, bytes });
+        self.events
+            .push_back(DataEvent::Message { id, binary, bytes });
     }
 
     fn receive_dcep(&mut self, id: ChannelId, bytes: &[u8]) {
@@ -421,14 +475,23 @@ impl DataTransport {
         match Dcep::parse(bytes) {
             Some(Dcep::Ack) => self.settle(id),
             Some(Dcep::Open(settings)) if !known && self.channels.len() < MAX_CHANNELS => {
-                let Some(mut stream) = stream_of(&mut self.association, id.0) else { return };
+                let Some(mut stream) = stream_of(&mut self.association, id.0) else {
+                    return;
+                };
                 let (kind, value) = reliability(&settings);
                 let acked = stream
                     .set_reliability_params(!settings.ordered, kind, value)
-                    .and_then(|()| stream.write_sctp(&Bytes::from(Dcep::Ack.to_bytes()), Ppid::Dcep));
+                    .and_then(|()| {
+                        stream.write_sctp(&Bytes::from(Dcep::Ack.to_bytes()), Ppid::Dcep)
+                    });
                 if acked.is_ok() {
-                    self.channels.push(Channel { id, settings: settings.clone(), phase: Phase::Open });
-                    self.events.push_back(DataEvent::ChannelOpened { id, settings });
+                    self.channels.push(Channel {
+                        id,
+                        settings: settings.clone(),
+                        phase: Phase::Open,
+                    });
+                    self.events
+                        .push_back(DataEvent::ChannelOpened { id, settings });
                 }
             }
             Some(Dcep::Open(_)) if known => {}
@@ -444,13 +507,18 @@ impl DataTransport {
     /// A channel of ours was acknowledged.
     fn settle(&mut self, id: ChannelId) {
         let opening = |channel: &&mut Channel| channel.id == id && channel.phase == Phase::Opening;
-        let Some(channel) = self.channels.iter_mut().find(opening) else { return };
+        let Some(channel) = self.channels.iter_mut().find(opening) else {
+            return;
+        };
         channel.phase = Phase::Open;
         if let Some(mut stream) = stream_of(&mut self.association, id.0) {
             let (kind, value) = reliability(&channel.settings);
             let _ = stream.set_reliability_params(!channel.settings.ordered, kind, value);
         }
-        self.events.push_back(DataEvent::ChannelOpened { id, settings: channel.settings.clone() });
+        self.events.push_back(DataEvent::ChannelOpened {
+            id,
+            settings: channel.settings.clone(),
+        });
     }
 
     fn abandon(&mut self, id: u16) {
@@ -460,7 +528,11 @@ impl DataTransport {
     }
 
     fn free_id(&mut self) -> Option<ChannelId> {
-        let taken = self.association.as_ref().map(|(_, association)| association.stream_ids()).unwrap_or_default();
+        let taken = self
+            .association
+            .as_ref()
+            .map(|(_, association)| association.stream_ids())
+            .unwrap_or_default();
         for _ in 0..MAX_STREAMS / 2 {
             let id = self.next_own_id;
             self.next_own_id = (id + 2) % MAX_STREAMS;
@@ -472,7 +544,10 @@ impl DataTransport {
     }
 }
 
-fn stream_of(association: &mut Option<(AssociationHandle, Association)>, id: u16) -> Option<sctp_proto::Stream<'_>> {
+fn stream_of(
+    association: &mut Option<(AssociationHandle, Association)>,
+    id: u16,
+) -> Option<sctp_proto::Stream<'_>> {
     association.as_mut()?.1.stream(id).ok()
 }
 
@@ -487,7 +562,9 @@ fn reliability(settings: &ChannelSettings) -> (ReliabilityType, u32) {
 /// The message in one piece.
 fn joined(mut chunks: Chunks) -> Bytes {
     let len = chunks.len();
-    chunks.next(len).map_or_else(Bytes::new, |whole| whole.bytes)
+    chunks
+        .next(len)
+        .map_or_else(Bytes::new, |whole| whole.bytes)
 }
 
 fn transport_config() -> TransportConfig {

@@ -124,7 +124,11 @@ pub struct IceAgent {
 impl IceAgent {
     /// An agent without candidates.
     pub fn new(now: Instant, config: IceConfig) -> Self {
-        let role = Role { lite: config.lite, controlling: config.controlling, tie_breaker: config.tie_breaker };
+        let role = Role {
+            lite: config.lite,
+            controlling: config.controlling,
+            tie_breaker: config.tie_breaker,
+        };
         Self {
             current: Session::new(now, role, config.local, &[]),
             former: None,
@@ -143,7 +147,11 @@ impl IceAgent {
 
     /// Adds a socket's address. `advertised` is what the client is told: another one behind a 1:1 NAT.
     /// None where it can't be a candidate (unspecified, multicast, IPv4 link-local, or there already).
-    pub fn add_local_host(&mut self, bound: SocketAddr, advertised: SocketAddr) -> Option<LocalCandidate> {
+    pub fn add_local_host(
+        &mut self,
+        bound: SocketAddr,
+        advertised: SocketAddr,
+    ) -> Option<LocalCandidate> {
         let candidate = LocalCandidate {
             foundation: foundation_of(bound.ip()),
             priority: self.current.add_host(bound)?,
@@ -253,7 +261,9 @@ impl IceAgent {
     /// This is how a path follows a client that roams without a new nomination.
     pub fn handle_authenticated(&mut self, now: Instant, local: SocketAddr, remote: SocketAddr) {
         let pair = Pair { local, remote };
-        let Some(tuple) = self.tuples.get_mut(pair) else { return };
+        let Some(tuple) = self.tuples.get_mut(pair) else {
+            return;
+        };
         tuple.heard = Some(now);
         if self.selected != Some(pair) {
             self.now = now;
@@ -285,12 +295,18 @@ impl IceAgent {
         if !self.hosts.iter().any(|host| host.bound == pair.local) {
             return StunOutcome::UnknownLocal;
         }
-        let Ok(message) = StunMessage::parse(bytes) else { return StunOutcome::Malformed };
+        let Ok(message) = StunMessage::parse(bytes) else {
+            return StunOutcome::Malformed;
+        };
         let first = self.current.handle(now, pair, message, bytes);
         let heard = match (first, self.former.as_mut()) {
             (Err(Refused::UnknownUser | Refused::Unsolicited), Some(former)) => {
-                let Ok(message) = StunMessage::parse(bytes) else { return StunOutcome::Malformed };
-                former.handle(now, pair, message, bytes).map(|heard| (heard, false))
+                let Ok(message) = StunMessage::parse(bytes) else {
+                    return StunOutcome::Malformed;
+                };
+                former
+                    .handle(now, pair, message, bytes)
+                    .map(|heard| (heard, false))
             }
             (other, _) => other.map(|heard| (heard, true)),
         };
@@ -350,7 +366,11 @@ impl IceAgent {
     pub fn poll_transmit(&mut self) -> Option<IceTransmit> {
         let sent = self.current.poll_transmit(self.now);
         let (pair, bytes) = sent.or_else(|| self.former.as_mut()?.poll_transmit(self.now))?;
-        Some(IceTransmit { local: pair.local, remote: pair.remote, bytes })
+        Some(IceTransmit {
+            local: pair.local,
+            remote: pair.remote,
+            bytes,
+        })
     }
 
     /// The next event.
@@ -363,17 +383,24 @@ impl IceAgent {
         let aging = match self.state {
             IceState::Checking => Some(self.searching_since + CONSENT_EXPIRY),
             IceState::Connected => self.selected_fresh().map(|at| at + DISCONNECTED_AFTER),
-            IceState::Disconnected => Some(self.selected_fresh().unwrap_or(self.now) + CONSENT_EXPIRY),
+            IceState::Disconnected => {
+                Some(self.selected_fresh().unwrap_or(self.now) + CONSENT_EXPIRY)
+            }
             IceState::New | IceState::Failed => None,
         };
-        let roaming = self.selected.and_then(|pair| self.tuples.successor_due(pair));
+        let roaming = self
+            .selected
+            .and_then(|pair| self.tuples.successor_due(pair));
         let sessions = match self.state {
             // Nothing is checked any more: consent is gone.
             IceState::Failed => None,
-            _ => [self.current.poll_timeout(), self.former.as_mut().and_then(Session::poll_timeout)]
-                .into_iter()
-                .flatten()
-                .min(),
+            _ => [
+                self.current.poll_timeout(),
+                self.former.as_mut().and_then(Session::poll_timeout),
+            ]
+            .into_iter()
+            .flatten()
+            .min(),
         };
         [aging, roaming, sessions].into_iter().flatten().min()
     }
@@ -386,10 +413,15 @@ impl IceAgent {
         if let Some(pair) = self.current.poll_nomination() {
             self.former = None;
             self.select(now, pair);
-        } else if let Some(next) = self.selected.and_then(|pair| self.tuples.successor(now, pair)) {
+        } else if let Some(next) = self
+            .selected
+            .and_then(|pair| self.tuples.successor(now, pair))
+        {
             self.select(now, next);
         }
-        let fresh = self.selected_fresh().is_some_and(|at| now.saturating_duration_since(at) < DISCONNECTED_AFTER);
+        let fresh = self
+            .selected_fresh()
+            .is_some_and(|at| now.saturating_duration_since(at) < DISCONNECTED_AFTER);
         if self.selected.is_some() && fresh {
             self.set_state(IceState::Connected);
         }
@@ -410,7 +442,11 @@ impl IceAgent {
 
     fn age(&mut self, now: Instant) {
         match self.state {
-            IceState::Checking if now.saturating_duration_since(self.searching_since) >= CONSENT_EXPIRY => self.fail(),
+            IceState::Checking
+                if now.saturating_duration_since(self.searching_since) >= CONSENT_EXPIRY =>
+            {
+                self.fail()
+            }
             IceState::Connected | IceState::Disconnected => match self.selected_fresh() {
                 Some(at) if now.saturating_duration_since(at) < DISCONNECTED_AFTER => {}
                 Some(_) => self.set_state(IceState::Disconnected),
@@ -428,7 +464,9 @@ impl IceAgent {
 
     /// Last proof of the selected tuple; none once its consent expired.
     fn selected_fresh(&self) -> Option<Instant> {
-        self.selected.and_then(|pair| self.tuples.get(pair)).map(|tuple| tuple.fresh)
+        self.selected
+            .and_then(|pair| self.tuples.get(pair))
+            .map(|tuple| tuple.fresh)
     }
 
     fn set_state(&mut self, state: IceState) {

@@ -14,13 +14,18 @@ pub struct Credentials {
 impl Credentials {
     /// Credentials from their SDP attributes.
     pub fn new(ufrag: impl Into<String>, pwd: impl Into<String>) -> Self {
-        Self { ufrag: ufrag.into(), pwd: pwd.into() }
+        Self {
+            ufrag: ufrag.into(),
+            pwd: pwd.into(),
+        }
     }
 }
 
 /// The password never reaches a log.
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials").field("ufrag", &self.ufrag).finish_non_exhaustive()
+        f.debug_struct("Credentials")
+            .field("ufrag", &self.ufrag)
+            .finish_non_exhaustive()
     }
 }

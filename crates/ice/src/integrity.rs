@@ -22,8 +22,12 @@ impl is::Sha1HmacProvider for AwsLcHmac {
 /// False where the message ends in a FINGERPRINT that is not its own. A message without one passes: ICE
 /// requires it (RFC 8445 section 7.1.1), but integrity is what we trust.
 pub(crate) fn fingerprint_holds(message: &[u8]) -> bool {
-    let Some((head, tail)) = message.split_last_chunk::<8>() else { return true };
-    let [0x80, 0x28, 0x00, 0x04, value @ ..] = tail else { return true };
+    let Some((head, tail)) = message.split_last_chunk::<8>() else {
+        return true;
+    };
+    let [0x80, 0x28, 0x00, 0x04, value @ ..] = tail else {
+        return true;
+    };
     crc32(head) ^ FINGERPRINT_XOR == u32::from_be_bytes(*value)
 }
 
@@ -32,7 +36,11 @@ fn crc32(bytes: &[u8]) -> u32 {
     for byte in bytes {
         crc ^= u32::from(*byte);
         for _ in 0..8 {
-            crc = if crc & 1 == 1 { (crc >> 1) ^ CRC32_POLYNOMIAL } else { crc >> 1 };
+            crc = if crc & 1 == 1 {
+                (crc >> 1) ^ CRC32_POLYNOMIAL
+            } else {
+                crc >> 1
+            };
         }
     }
     !crc

@@ -1,4 +1,8 @@
 //! One ICE session (RFC 8445 section 9: a restart begins another): the `is` agent and bounds around it.
+#![expect(
+    clippy::large_types_passed_by_value,
+    reason = "messages move on into the library, which takes them so"
+)]
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -100,7 +104,10 @@ impl Session {
 
     /// Roles may have changed by a conflict.
     pub fn role(&self) -> Role {
-        Role { controlling: self.agent.controlling(), ..self.role }
+        Role {
+            controlling: self.agent.controlling(),
+            ..self.role
+        }
     }
 
     /// The candidate's priority; none where the address can't be a candidate.
@@ -117,14 +124,23 @@ impl Session {
             // The full agent controls (RFC 8445 section 6.1.1).
             self.agent.set_controlling(true);
         }
-        self.agent.set_remote_credentials(is::IceCreds { ufrag: remote.ufrag.clone(), pass: remote.pwd.clone() });
+        self.agent.set_remote_credentials(is::IceCreds {
+            ufrag: remote.ufrag.clone(),
+            pass: remote.pwd.clone(),
+        });
         self.remote = Some(remote);
-        self.early.drain(..).map(|early| (early.pair, early.bytes)).collect()
+        self.early
+            .drain(..)
+            .map(|early| (early.pair, early.bytes))
+            .collect()
     }
 
     /// False where the candidate is unusable, known or one too many.
     pub fn add_remote_candidate(&mut self, candidate: &RemoteCandidate) -> bool {
-        let known = self.signalled.iter().any(|other| other.addr == candidate.addr);
+        let known = self
+            .signalled
+            .iter()
+            .any(|other| other.addr == candidate.addr);
         if known || candidate.protocol != Protocol::Udp || self.signalled.len() >= MAX_SIGNALLED {
             return false;
         }
@@ -136,7 +152,13 @@ impl Session {
         true
     }
 
-    pub fn handle(&mut self, now: Instant, pair: Pair, message: StunMessage, bytes: &[u8]) -> Result<Heard, Refused> {
+    pub fn handle(
+        &mut self,
+        now: Instant,
+        pair: Pair,
+        message: StunMessage,
+        bytes: &[u8],
+    ) -> Result<Heard, Refused> {
         if message.is_binding_request() {
             self.handle_request(now, pair, message, bytes)
         } else if message.is_successful_binding_response() || message.is_failed_binding_response() {
@@ -153,15 +175,23 @@ impl Session {
         message: StunMessage,
         bytes: &[u8],
     ) -> Result<Heard, Refused> {
-        let Some((ours, theirs)) = message.split_username() else { return Err(Refused::UnknownUser) };
-        let theirs_fits = self.remote.as_ref().is_none_or(|remote| remote.ufrag == theirs);
+        let Some((ours, theirs)) = message.split_username() else {
+            return Err(Refused::UnknownUser);
+        };
+        let theirs_fits = self
+            .remote
+            .as_ref()
+            .is_none_or(|remote| remote.ufrag == theirs);
         if ours != self.local.ufrag || !theirs_fits {
             return Err(Refused::UnknownUser);
         }
         if self.remote.is_none() {
             return self.keep_early(pair, &message, bytes);
         }
-        let known = self.signalled.iter().any(|candidate| candidate.addr == pair.remote)
+        let known = self
+            .signalled
+            .iter()
+            .any(|candidate| candidate.addr == pair.remote)
             || self.reflexive.contains(&pair.remote);
         if !known && self.reflexive.len() >= MAX_REFLEXIVE {
             if !self.agent.accepts_message(&message) {
@@ -176,10 +206,17 @@ impl Session {
         if !known {
             self.reflexive.push(pair.remote);
         }
-        Ok(Heard::Request { nominated: nominating && !self.agent.controlling() })
+        Ok(Heard::Request {
+            nominated: nominating && !self.agent.controlling(),
+        })
     }
 
-    fn keep_early(&mut self, pair: Pair, message: &StunMessage, bytes: &[u8]) -> Result<Heard, Refused> {
+    fn keep_early(
+        &mut self,
+        pair: Pair,
+        message: &StunMessage,
+        bytes: &[u8],
+    ) -> Result<Heard, Refused> {
         if !self.agent.accepts_message(message) {
             return Err(Refused::BadIntegrity);
         }
@@ -187,7 +224,10 @@ impl Session {
         if self.early.len() >= MAX_EARLY {
             self.early.pop_front();
         }
-        self.early.push_back(Early { pair, bytes: bytes.to_vec() });
+        self.early.push_back(Early {
+            pair,
+            bytes: bytes.to_vec(),
+        });
         Ok(Heard::Early)
     }
 
@@ -199,8 +239,14 @@ impl Session {
         bytes: &[u8],
     ) -> Result<Heard, Refused> {
         let transaction = transaction_of(bytes).ok_or(Refused::Unsupported)?;
-        let check = self.checks.iter().find(|check| check.transaction == transaction);
-        let Some(sent) = check.filter(|check| check.pair == pair).map(|check| check.sent) else {
+        let check = self
+            .checks
+            .iter()
+            .find(|check| check.transaction == transaction);
+        let Some(sent) = check
+            .filter(|check| check.pair == pair)
+            .map(|check| check.sent)
+        else {
             return Err(Refused::Unsolicited);
         };
         let success = message.is_successful_binding_response();
@@ -212,13 +258,17 @@ impl Session {
         if !success {
             return Ok(Heard::Error);
         }
-        if let Some(mapped) = mapped.filter(|mapped| !self.hosts.contains(mapped) && !self.mapped.contains(mapped)) {
+        if let Some(mapped) =
+            mapped.filter(|mapped| !self.hosts.contains(mapped) && !self.mapped.contains(mapped))
+        {
             self.mapped.push(mapped);
             if self.mapped.len() > MAX_MAPPED {
                 self.rebuild(now);
             }
         }
-        Ok(Heard::Response { rtt: now.saturating_duration_since(sent) })
+        Ok(Heard::Response {
+            rtt: now.saturating_duration_since(sent),
+        })
     }
 
     pub fn handle_timeout(&mut self, now: Instant) {
@@ -227,13 +277,22 @@ impl Session {
 
     pub fn poll_transmit(&mut self, now: Instant) -> Option<(Pair, Vec<u8>)> {
         let transmit = self.agent.poll_transmit()?;
-        let pair = Pair { local: transmit.source, remote: transmit.destination };
+        let pair = Pair {
+            local: transmit.source,
+            remote: transmit.destination,
+        };
         let bytes = Vec::from(transmit.contents);
-        if let (Some([0x00, 0x01]), Some(transaction)) = (bytes.first_chunk(), transaction_of(&bytes)) {
+        if let (Some([0x00, 0x01]), Some(transaction)) =
+            (bytes.first_chunk(), transaction_of(&bytes))
+        {
             if self.checks.len() >= MAX_CHECKS {
                 self.checks.pop_front();
             }
-            self.checks.push_back(Check { transaction, pair, sent: now });
+            self.checks.push_back(Check {
+                transaction,
+                pair,
+                sent: now,
+            });
         }
         Some((pair, bytes))
     }
@@ -242,8 +301,16 @@ impl Session {
     pub fn poll_nomination(&mut self) -> Option<Pair> {
         let mut nominated = None;
         while let Some(event) = self.agent.poll_event() {
-            if let is::IceAgentEvent::NominatedSend { source, destination, .. } = event {
-                nominated = Some(Pair { local: source, remote: destination });
+            if let is::IceAgentEvent::NominatedSend {
+                source,
+                destination,
+                ..
+            } = event
+            {
+                nominated = Some(Pair {
+                    local: source,
+                    remote: destination,
+                });
             }
         }
         nominated
@@ -256,7 +323,11 @@ impl Session {
     /// `is` never forgets a candidate of a session. A client with ever new tuples (or one that wants our
     /// memory) makes us begin again with what was signalled; what is selected and valid is not kept there.
     fn rebuild(&mut self, now: Instant) {
-        tracing::debug!(reflexive = self.reflexive.len(), mapped = self.mapped.len(), "ICE checklist rebuilt");
+        tracing::debug!(
+            reflexive = self.reflexive.len(),
+            mapped = self.mapped.len(),
+            "ICE checklist rebuilt"
+        );
         let role = self.role();
         let mut agent = new_agent(role, &self.local);
         for host in &self.hosts {
@@ -265,7 +336,10 @@ impl Session {
             }
         }
         if let Some(remote) = &self.remote {
-            agent.set_remote_credentials(is::IceCreds { ufrag: remote.ufrag.clone(), pass: remote.pwd.clone() });
+            agent.set_remote_credentials(is::IceCreds {
+                ufrag: remote.ufrag.clone(),
+                pass: remote.pwd.clone(),
+            });
         }
         for candidate in &self.signalled {
             agent.add_remote_candidate(foreign(candidate));
@@ -279,19 +353,28 @@ impl Session {
 }
 
 fn new_agent(role: Role, local: &Credentials) -> is::IceAgent {
-    let creds = is::IceCreds { ufrag: local.ufrag.clone(), pass: local.pwd.clone() };
+    let creds = is::IceCreds {
+        ufrag: local.ufrag.clone(),
+        pass: local.pwd.clone(),
+    };
     let mut agent = is::IceAgent::with_hmac(creds, &AwsLcHmac);
     agent.set_ice_lite(role.lite);
     agent.set_controlling(role.controlling && !role.lite);
     agent.set_control_tie_breaker(role.tie_breaker);
     agent.set_timing_advance(TIMING_ADVANCE);
     agent.set_max_stun_rto(KEEPALIVE);
+    agent.set_max_stun_retransmits(MAX_RETRANSMITS);
     agent.set_max_candidate_pairs(MAX_PAIRS);
     agent
 }
 
 fn packet(pair: Pair, message: StunMessage) -> StunPacket {
-    StunPacket { proto: is::Protocol::Udp, source: pair.remote, destination: pair.local, message }
+    StunPacket {
+        proto: is::Protocol::Udp,
+        source: pair.remote,
+        destination: pair.local,
+        message,
+    }
 }
 
 fn foreign(candidate: &RemoteCandidate) -> is::Candidate {
@@ -322,6 +405,9 @@ fn transaction_of(message: &[u8]) -> Option<[u8; 12]> {
 const TIMING_ADVANCE: Duration = Duration::from_millis(20);
 /// Longest interval between checks of one pair: our consent checks (RFC 7675 asks for one each 4 to 6 s).
 const KEEPALIVE: Duration = Duration::from_secs(2);
+/// Unanswered checks before a pair is given up: at [`KEEPALIVE`] that is just longer than a consent lives, so
+/// that a path which comes back within that time is found again.
+const MAX_RETRANSMITS: usize = 18;
 /// Candidates taken from signalling per session. Real clients have up to about 20.
 pub(crate) const MAX_SIGNALLED: usize = 64;
 /// Unsignalled sources before the checklist is rebuilt.

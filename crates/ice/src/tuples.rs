@@ -43,13 +43,24 @@ impl Tuples {
     }
 
     fn insert(&mut self, now: Instant, pair: Pair, selected: Option<Pair>) -> usize {
-        let tuple = Tuple { pair, fresh: now, heard: None, answered: false };
+        let tuple = Tuple {
+            pair,
+            fresh: now,
+            heard: None,
+            answered: false,
+        };
         if self.entries.len() < MAX_TUPLES {
             self.entries.push(tuple);
             return self.entries.len() - 1;
         }
-        let stalest = self.entries.iter().enumerate().filter(|(_, entry)| Some(entry.pair) != selected);
-        let index = stalest.min_by_key(|(_, entry)| entry.fresh).map_or(0, |(index, _)| index);
+        let stalest = self
+            .entries
+            .iter()
+            .enumerate()
+            .filter(|(_, entry)| Some(entry.pair) != selected);
+        let index = stalest
+            .min_by_key(|(_, entry)| entry.fresh)
+            .map_or(0, |(index, _)| index);
         self.entries[index] = tuple;
         index
     }
@@ -71,7 +82,8 @@ impl Tuples {
 
     /// Forgets tuples whose consent expired (RFC 7675 section 5.1).
     pub fn expire(&mut self, now: Instant) {
-        self.entries.retain(|tuple| now.saturating_duration_since(tuple.fresh) < CONSENT_EXPIRY);
+        self.entries
+            .retain(|tuple| now.saturating_duration_since(tuple.fresh) < CONSENT_EXPIRY);
     }
 
     /// Where the client has moved to without a new nomination that the checks would tell us of: a NAT that
@@ -81,12 +93,19 @@ impl Tuples {
     pub fn successor(&self, now: Instant, selected: Pair) -> Option<Pair> {
         let current = self.get(selected);
         let current_heard = current.and_then(|tuple| tuple.heard);
-        let rivals = || self.entries.iter().filter(|tuple| tuple.answered && tuple.pair != selected);
+        let rivals = || {
+            self.entries
+                .iter()
+                .filter(|tuple| tuple.answered && tuple.pair != selected)
+        };
 
-        let heard = rivals().filter(|tuple| tuple.heard.is_some()).max_by_key(|tuple| tuple.heard);
+        let heard = rivals()
+            .filter(|tuple| tuple.heard.is_some())
+            .max_by_key(|tuple| tuple.heard);
         if let Some(rival) = heard {
             let silent_since = current_heard.or(current.map(|tuple| tuple.fresh));
-            let silent = silent_since.is_none_or(|at| now.saturating_duration_since(at) >= SILENT_AFTER);
+            let silent =
+                silent_since.is_none_or(|at| now.saturating_duration_since(at) >= SILENT_AFTER);
             if silent && rival.heard > current_heard {
                 return Some(rival.pair);
             }
@@ -100,11 +119,17 @@ impl Tuples {
     /// When [`Tuples::successor`] may change its answer by time alone.
     pub fn successor_due(&self, selected: Pair) -> Option<Instant> {
         let current = self.get(selected)?;
-        let rivals = || self.entries.iter().filter(|tuple| tuple.answered && tuple.pair != selected);
+        let rivals = || {
+            self.entries
+                .iter()
+                .filter(|tuple| tuple.answered && tuple.pair != selected)
+        };
         let by_heard = rivals()
             .any(|tuple| tuple.heard > current.heard)
             .then(|| current.heard.unwrap_or(current.fresh) + SILENT_AFTER);
-        let by_fresh = rivals().any(|tuple| tuple.fresh > current.fresh).then(|| current.fresh + DEAD_AFTER);
+        let by_fresh = rivals()
+            .any(|tuple| tuple.fresh > current.fresh)
+            .then(|| current.fresh + DEAD_AFTER);
         [by_heard, by_fresh].into_iter().flatten().min()
     }
 }

@@ -18,7 +18,10 @@ impl Peer {
             return Some(value);
         }
         tracing::error!(peer = self.id().0, "panic inside a transport");
-        self.end(CloseReason::InternalError, "panic in a protocol library".to_owned());
+        self.end(
+            CloseReason::InternalError,
+            "panic in a protocol library".to_owned(),
+        );
         None
     }
 

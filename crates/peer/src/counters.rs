@@ -150,7 +150,11 @@ impl PeerStats {
 
     /// SRTP and SRTCP packets dropped for any reason.
     pub fn srtp_rejected(&self) -> u64 {
-        DropReason::ALL.iter().filter(|reason| reason.name().starts_with("srtp_")).map(|reason| self.dropped(*reason)).sum()
+        DropReason::ALL
+            .iter()
+            .filter(|reason| reason.name().starts_with("srtp_"))
+            .map(|reason| self.dropped(*reason))
+            .sum()
     }
 
     pub(crate) fn count(&mut self, reason: DropReason) {
@@ -168,7 +172,13 @@ mod tests {
     fn every_reason_has_a_place_and_a_name_of_its_own() {
         for (index, reason) in DropReason::ALL.iter().enumerate() {
             assert_eq!(*reason as usize, index);
-            assert_eq!(DropReason::ALL.iter().filter(|other| other.name() == reason.name()).count(), 1);
+            assert_eq!(
+                DropReason::ALL
+                    .iter()
+                    .filter(|other| other.name() == reason.name())
+                    .count(),
+                1
+            );
         }
     }
 }

@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use sluice_data::{ChannelSettings, DataConfig, DataEvent, DataTransport};
 use sluice_ice::Pair;
-use sluice_secure::{Certificate, Dtls, DtlsEvent, DtlsRole, DtlsVersions, Fingerprint, SrtpReceiver, SrtpSender};
+use sluice_secure::{
+    Certificate, Dtls, DtlsEvent, DtlsRole, DtlsVersions, Fingerprint, SrtpReceiver, SrtpSender,
+};
 
 use crate::event::{CloseReason, PeerEvent};
 use crate::peer::Peer;
@@ -18,7 +20,10 @@ pub(crate) enum Handshake {
     /// Fingerprints and role are unknown.
     AwaitingRemote,
     /// Known; nothing was sent or received yet.
-    Ready { role: DtlsRole, fingerprints: Vec<Fingerprint> },
+    Ready {
+        role: DtlsRole,
+        fingerprints: Vec<Fingerprint>,
+    },
     /// Shaking hands, or standing.
     Running(Box<Dtls>),
 }
@@ -39,8 +44,16 @@ impl Peer {
 
     /// Starts DTLS if it can be and isn't.
     pub(crate) fn begin_handshake(&mut self, now: Instant) {
-        let Handshake::Ready { role, fingerprints } = &self.handshake else { return };
-        match start(&self.certificate, *role, self.versions, fingerprints.clone(), now) {
+        let Handshake::Ready { role, fingerprints } = &self.handshake else {
+            return;
+        };
+        match start(
+            &self.certificate,
+            *role,
+            self.versions,
+            fingerprints.clone(),
+            now,
+        ) {
             Ok(dtls) => self.handshake = Handshake::Running(dtls),
             Err(error) => self.end_by_dtls(&error),
         }
@@ -48,7 +61,9 @@ impl Peer {
 
     pub(crate) fn handle_dtls(&mut self, now: Instant, pair: Pair, datagram: &[u8]) -> bool {
         self.begin_handshake(now);
-        let Handshake::Running(dtls) = &mut self.handshake else { return false };
+        let Handshake::Running(dtls) = &mut self.handshake else {
+            return false;
+        };
         let noise_before = dtls.counters().total();
         let result = dtls.handle_datagram(now, datagram);
         let taken = dtls.counters().total() == noise_before;
@@ -64,7 +79,9 @@ impl Peer {
 
     pub(crate) fn drain_dtls(&mut self, now: Instant) {
         while let Handshake::Running(dtls) = &mut self.handshake {
-            let Some(event) = dtls.poll_event() else { return };
+            let Some(event) = dtls.poll_event() else {
+                return;
+            };
             match event {
                 DtlsEvent::Connected(keys) => {
                     let (profile, role) = (keys.profile, dtls.role());
@@ -90,7 +107,10 @@ impl Peer {
     }
 
     fn begin_data(&mut self, now: Instant, role: DtlsRole) {
-        let config = DataConfig { role: self.data_role, dtls_client: role == DtlsRole::Client };
+        let config = DataConfig {
+            role: self.data_role,
+            dtls_client: role == DtlsRole::Client,
+        };
         let mut data = Box::new(DataTransport::new(now, config));
         for settings in self.wanted_channels.drain(..) {
             data.open_channel(now, settings);
@@ -113,17 +133,26 @@ impl Peer {
         while let Some(event) = self.data.as_mut().and_then(|data| data.poll_event()) {
             match event {
                 DataEvent::Connected => {}
-                DataEvent::ChannelOpened { id, settings } => self.report(PeerEvent::ChannelOpened { id, settings }),
-                DataEvent::Message { id, binary, bytes } => self.report(PeerEvent::Message { id, binary, bytes }),
+                DataEvent::ChannelOpened { id, settings } => {
+                    self.report(PeerEvent::ChannelOpened { id, settings })
+                }
+                DataEvent::Message { id, binary, bytes } => {
+                    self.report(PeerEvent::Message { id, binary, bytes })
+                }
                 DataEvent::ChannelClosed { id } => self.report(PeerEvent::ChannelClosed { id }),
-                DataEvent::Closed => self.end(CloseReason::RemoteClosed, "SCTP association closed".to_owned()),
+                DataEvent::Closed => self.end(
+                    CloseReason::RemoteClosed,
+                    "SCTP association closed".to_owned(),
+                ),
             }
         }
     }
 
     /// SCTP packets into DTLS records.
     pub(crate) fn seal_data(&mut self, now: Instant) {
-        let (Handshake::Running(dtls), Some(data)) = (&mut self.handshake, &mut self.data) else { return };
+        let (Handshake::Running(dtls), Some(data)) = (&mut self.handshake, &mut self.data) else {
+            return;
+        };
         while let Some(packet) = data.poll_transmit() {
             if let Err(error) = dtls.send(now, &packet) {
                 return self.end_by_dtls(&error);

@@ -30,8 +30,10 @@ pub use receive::Received;
 pub use send::SendError;
 
 pub use sluice_data::{ChannelId, ChannelSettings, DataRole, SendOutcome};
-pub use sluice_ice::{CandidateKind, Credentials, IceState, LocalCandidate, Pair, Protocol, RemoteCandidate};
+pub use sluice_ice::{
+    CandidateKind, Credentials, IceState, LocalCandidate, Pair, Protocol, RemoteCandidate,
+};
 pub use sluice_secure::{
-    Certificate, CertificateError, DtlsRole, DtlsVersions, Fingerprint, HashAlgorithm, SealError, SendStream,
-    SrtpProfile,
+    Certificate, CertificateError, DtlsRole, DtlsVersions, Fingerprint, HashAlgorithm, SealError,
+    SendStream, SrtpProfile,
 };

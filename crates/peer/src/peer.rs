@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use sluice_data::{ChannelSettings, DataRole, DataTransport};
-use sluice_ice::{Credentials, IceAgent, IceConfig, IceEvent, IceState, LocalCandidate, Pair, RemoteCandidate};
+use sluice_ice::{
+    Credentials, IceAgent, IceConfig, IceEvent, IceState, LocalCandidate, Pair, RemoteCandidate,
+};
 use sluice_secure::{Certificate, DtlsVersions};
 use sluice_wire::id::{PeerId, Ssrc};
 
@@ -97,8 +99,13 @@ impl Peer {
     }
 
     /// Adds a socket: what it is bound to, and what the client is told. None where that can't be a candidate.
-    pub fn add_local_address(&mut self, bound: SocketAddr, advertised: SocketAddr) -> Option<LocalCandidate> {
-        self.guarded(|peer| peer.ice.add_local_host(bound, advertised)).flatten()
+    pub fn add_local_address(
+        &mut self,
+        bound: SocketAddr,
+        advertised: SocketAddr,
+    ) -> Option<LocalCandidate> {
+        self.guarded(|peer| peer.ice.add_local_host(bound, advertised))
+            .flatten()
     }
 
     /// Our candidates.
@@ -119,7 +126,8 @@ impl Peer {
     /// A candidate of the other side. False where it was ignored.
     pub fn add_remote_candidate(&mut self, now: Instant, candidate: &RemoteCandidate) -> bool {
         self.now = now;
-        self.guarded(|peer| peer.ice.add_remote_candidate(now, candidate)).unwrap_or(false)
+        self.guarded(|peer| peer.ice.add_remote_candidate(now, candidate))
+            .unwrap_or(false)
     }
 
     /// New local credentials; the path carries media on, DTLS and SRTP stay.
@@ -237,21 +245,36 @@ impl Peer {
             };
             let data = peer.data.as_ref().and_then(|data| data.poll_timeout());
             let feedback = peer.srtp.as_ref().and_then(|_| peer.twcc.poll_timeout());
-            [peer.ice.poll_timeout(), dtls, data, feedback].into_iter().flatten().min()
+            [peer.ice.poll_timeout(), dtls, data, feedback]
+                .into_iter()
+                .flatten()
+                .min()
         })
         .flatten()
     }
 
     fn collect_transmits(&mut self) {
         while let Some(transmit) = self.ice.poll_transmit() {
-            let transmit = PeerTransmit { local: transmit.local, remote: transmit.remote, bytes: transmit.bytes };
+            let transmit = PeerTransmit {
+                local: transmit.local,
+                remote: transmit.remote,
+                bytes: transmit.bytes,
+            };
             self.transmits.push_back(transmit);
         }
         self.seal_data(self.now);
-        let Some(pair) = self.path.or(self.handshake_pair) else { return };
-        let Handshake::Running(dtls) = &mut self.handshake else { return };
+        let Some(pair) = self.path.or(self.handshake_pair) else {
+            return;
+        };
+        let Handshake::Running(dtls) = &mut self.handshake else {
+            return;
+        };
         while let Some(bytes) = dtls.poll_transmit() {
-            self.transmits.push_back(PeerTransmit { local: pair.local, remote: pair.remote, bytes });
+            self.transmits.push_back(PeerTransmit {
+                local: pair.local,
+                remote: pair.remote,
+                bytes,
+            });
         }
     }
 
@@ -267,7 +290,10 @@ impl Peer {
                     self.report(PeerEvent::Ice(state, self.ice.selected()));
                     if state == IceState::Failed {
                         self.path = None;
-                        self.end(CloseReason::IceFailed, "no consent for 30 s or no working pair".to_owned());
+                        self.end(
+                            CloseReason::IceFailed,
+                            "no consent for 30 s or no working pair".to_owned(),
+                        );
                     }
                 }
             }
@@ -276,10 +302,16 @@ impl Peer {
 
     /// A transport-cc report, if one is due.
     fn send_feedback(&mut self, now: Instant) {
-        let Some(pair) = self.path.filter(|_| self.srtp.is_some()) else { return };
+        let Some(pair) = self.path.filter(|_| self.srtp.is_some()) else {
+            return;
+        };
         while let Some(mut bytes) = self.twcc.report(now) {
             if self.seal_rtcp(&mut bytes).is_ok() {
-                self.transmits.push_back(PeerTransmit { local: pair.local, remote: pair.remote, bytes });
+                self.transmits.push_back(PeerTransmit {
+                    local: pair.local,
+                    remote: pair.remote,
+                    bytes,
+                });
             }
         }
     }

@@ -74,7 +74,9 @@ impl Peer {
         if !self.ice.is_valid(pair.local, pair.remote) {
             return Received::Dropped(DropReason::SrtpUnvalidated);
         }
-        let Some(srtp) = &mut self.srtp else { return Received::Dropped(DropReason::SrtpTooEarly) };
+        let Some(srtp) = &mut self.srtp else {
+            return Received::Dropped(DropReason::SrtpTooEarly);
+        };
         let len = match srtp.receiver.unprotect_rtp(buf) {
             Ok(len) => len,
             Err(reject) => return Received::Dropped(DropReason::of_srtp(reject)),
@@ -90,7 +92,9 @@ impl Peer {
         if !self.ice.is_valid(pair.local, pair.remote) {
             return Received::Dropped(DropReason::SrtpUnvalidated);
         }
-        let Some(srtp) = &mut self.srtp else { return Received::Dropped(DropReason::SrtpTooEarly) };
+        let Some(srtp) = &mut self.srtp else {
+            return Received::Dropped(DropReason::SrtpTooEarly);
+        };
         match srtp.receiver.unprotect_rtcp(buf) {
             Ok(len) => {
                 self.authenticated(now, pair);
@@ -118,7 +122,9 @@ impl Peer {
             }
             dropped
         });
-        dropped.flatten().map_or(Received::Consumed, Received::Dropped)
+        dropped
+            .flatten()
+            .map_or(Received::Consumed, Received::Dropped)
     }
 
     fn receive_dtls(&mut self, now: Instant, pair: Pair, buf: &[u8]) -> Received {

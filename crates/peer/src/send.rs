@@ -30,7 +30,9 @@ impl Peer {
 
     /// Bytes that sealing adds to an RTP packet; 0 before the handshake.
     pub fn rtp_overhead(&self) -> usize {
-        self.srtp.as_ref().map_or(0, |srtp| srtp.sender.rtp_overhead())
+        self.srtp
+            .as_ref()
+            .map_or(0, |srtp| srtp.sender.rtp_overhead())
     }
 
     /// Seals an RTP packet out of place: its header is in `out[..header_len]`, its payload is `prefix`
@@ -43,8 +45,13 @@ impl Peer {
         prefix: &[u8],
         payload: &[u8],
     ) -> Result<usize, SendError> {
-        let Some(srtp) = &mut self.srtp else { return Err(SendError::NotConnected) };
-        match srtp.sender.seal_rtp(stream, out, header_len, prefix, payload) {
+        let Some(srtp) = &mut self.srtp else {
+            return Err(SendError::NotConnected);
+        };
+        match srtp
+            .sender
+            .seal_rtp(stream, out, header_len, prefix, payload)
+        {
             Ok(len) => {
                 self.stats.rtp_out += 1;
                 self.stats.rtp_bytes_out += len as u64;
@@ -59,7 +66,9 @@ impl Peer {
 
     /// Seals a compound RTCP packet in place.
     pub fn seal_rtcp(&mut self, packet: &mut Vec<u8>) -> Result<(), SendError> {
-        let Some(srtp) = &mut self.srtp else { return Err(SendError::NotConnected) };
+        let Some(srtp) = &mut self.srtp else {
+            return Err(SendError::NotConnected);
+        };
         match srtp.sender.protect_rtcp(packet) {
             Ok(()) => {
                 self.stats.rtcp_out += 1;
@@ -82,7 +91,8 @@ impl Peer {
     /// Opens a data channel as soon as SCTP stands; `ChannelOpened` tells its id. False where there are too
     /// many, or after the end.
     pub fn open_data_channel(&mut self, now: Instant, settings: ChannelSettings) -> bool {
-        self.guarded(|peer| peer.open_channel(now, settings)).unwrap_or(false)
+        self.guarded(|peer| peer.open_channel(now, settings))
+            .unwrap_or(false)
     }
 
     /// Closes a data channel.
@@ -118,6 +128,11 @@ impl Peer {
 
     /// Bytes that wait on a channel or are not acknowledged yet.
     pub fn buffered_amount(&mut self, id: ChannelId) -> usize {
-        self.guarded(|peer| peer.data.as_mut().map_or(0, |data| data.buffered_amount(id))).unwrap_or(0)
+        self.guarded(|peer| {
+            peer.data
+                .as_mut()
+                .map_or(0, |data| data.buffered_amount(id))
+        })
+        .unwrap_or(0)
     }
 }

@@ -12,7 +12,10 @@ pub(crate) struct Twcc {
 
 impl Twcc {
     pub fn new(sender: Ssrc) -> Self {
-        Self { sender, extension: None }
+        Self {
+            sender,
+            extension: None,
+        }
     }
 
     pub fn set_extension(&mut self, extension: Option<u8>) {
