@@ -1,0 +1,281 @@
+/** The HTTP server on uWebSockets.js: the only file that knows the library. */
+
+import type * as Uws from 'uWebSockets.js';
+import { canonicalAddress } from './address.ts';
+import { BodyCollector } from './body.ts';
+import { statusLine } from './status-text.ts';
+import {
+  COMPRESSION_THRESHOLD,
+  type HttpApp,
+  type HttpAppFactory,
+  type HttpHandler,
+  type HttpRequest,
+  type HttpSettings,
+  type ListenAddress,
+  MESSAGE_SLACK,
+  type PlainReply,
+  type ServerSocket,
+  type SocketListener,
+  type UpgradeReply,
+} from './types.ts';
+import { loadUwsAddon } from './uws-binary.ts';
+
+/** The factory, or why this machine has none. */
+export function uwsFactory(): { readonly create: HttpAppFactory } | { readonly reason: string } {
+  const loaded = loadUwsAddon();
+  if ('reason' in loaded) return loaded;
+  const uws = loaded.addon as typeof Uws;
+  return { create: (handler, settings, onError) => new UwsApp(uws, handler, settings, onError) };
+}
+
+/** What hangs on each WebSocket of the library. */
+interface Attachment {
+  reply: UpgradeReply;
+  connection: UwsSocket | undefined;
+}
+
+class UwsApp implements HttpApp {
+  readonly name = 'uws';
+  readonly #uws: typeof Uws;
+  readonly #app: Uws.TemplatedApp;
+  readonly #handler: HttpHandler;
+  readonly #settings: HttpSettings;
+  readonly #onError: (error: unknown) => void;
+  readonly #listening: Uws.us_listen_socket[] = [];
+  readonly #sockets = new Set<UwsSocket>();
+  #closing: Promise<void> | undefined;
+
+  constructor(uws: typeof Uws, handler: HttpHandler, settings: HttpSettings, onError: (error: unknown) => void) {
+    this.#uws = uws;
+    this.#handler = handler;
+    this.#settings = settings;
+    this.#onError = onError;
+    this.#app = uws.App();
+    this.#app.ws<Attachment>('/*', this.#webSockets());
+    this.#app.any('/*', (response, request) => this.#answer(response, request, undefined));
+  }
+
+  listen(host: string, port: number): Promise<ListenAddress> {
+    return new Promise((resolve, reject) => {
+      const settle = (socket: Uws.us_listen_socket | false) => {
+        if (socket === false) return reject(new Error(`cannot listen on ${host}:${port}`));
+        this.#listening.push(socket);
+        resolve({ host, port: this.#uws.us_socket_local_port(socket) });
+      };
+      // The library shares a port silently unless told not to; its types lack the form with host and options.
+      const listen = this.#app.listen as (host: string, port: number, options: number, settle: Settle) => unknown;
+      listen.call(this.#app, host, port, EXCLUSIVE_PORT, settle);
+    });
+  }
+
+  close(graceMs: number): Promise<void> {
+    this.#closing ??= this.#close(graceMs);
+    return this.#closing;
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    for (const socket of this.#listening.splice(0)) this.#uws.us_listen_socket_close(socket);
+    const deadline = Date.now() + graceMs;
+    while (this.#sockets.size > 0 && Date.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, CLOSE_POLL_MS));
+    }
+    this.#app.close();
+  }
+
+  #webSockets(): Uws.WebSocketBehavior<Attachment> {
+    const limit = this.#settings.maxMessageBytes;
+    return {
+      compression: this.#uws.SHARED_COMPRESSOR | this.#uws.SHARED_DECOMPRESSOR,
+      // Above this the library breaks the connection without a close frame, so our own limit comes first.
+      maxPayloadLength: limit === 0 ? NO_LIMIT : limit * MESSAGE_SLACK,
+      maxBackpressure: this.#settings.maxBufferedBytes,
+      closeOnBackpressureLimit: true,
+      idleTimeout: 0,
+      sendPingsAutomatically: false,
+      upgrade: (response, request, context) => this.#answer(response, request, context),
+      open: (socket) => {
+        const attachment = socket.getUserData();
+        const connection = new UwsSocket(socket);
+        attachment.connection = connection;
+        this.#sockets.add(connection);
+        connection.attach(attachment.reply.open(connection));
+      },
+      message: (socket, message, isBinary) => socket.getUserData().connection?.receive(message, isBinary, limit),
+      pong: (socket) => socket.getUserData().connection?.pong(),
+      drain: (socket) => socket.getUserData().connection?.drain(),
+      close: (socket, code) => {
+        const connection = socket.getUserData().connection;
+        if (connection === undefined) return;
+        this.#sockets.delete(connection);
+        connection.ended(code);
+      },
+    };
+  }
+
+  #answer(response: Uws.HttpResponse, request: Uws.HttpRequest, context: Uws.us_socket_context_t | undefined): void {
+    const exchange = new Exchange(response, request, this.#settings.maxBodyBytes, context !== undefined);
+    const webSocket = {
+      key: request.getHeader('sec-websocket-key'),
+      protocol: request.getHeader('sec-websocket-protocol'),
+      extensions: request.getHeader('sec-websocket-extensions'),
+    };
+    this.#handler(exchange)
+      .catch((error: unknown) => {
+        this.#onError(error);
+        return INTERNAL_ERROR;
+      })
+      .then((reply) => {
+        if (exchange.aborted.aborted) return;
+        if (reply.kind === 'plain') return exchange.respond(reply);
+        if (context === undefined) throw new Error('an upgrade reply to a plain request');
+        exchange.upgraded();
+        const attachment: Attachment = { reply, connection: undefined };
+        response.cork(() => {
+          response.upgrade(attachment, webSocket.key, webSocket.protocol, webSocket.extensions, context);
+        });
+      })
+      .catch(this.#onError);
+  }
+}
+
+/** One request and its answer. Everything is copied at once: the library's request is gone after the first `await`. */
+class Exchange implements HttpRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly query: string;
+  readonly headers: ReadonlyMap<string, string>;
+  readonly remoteAddress: string;
+  readonly upgrade: boolean;
+  readonly #response: Uws.HttpResponse;
+  readonly #abort = new AbortController();
+  readonly #body: BodyCollector;
+  #done = false;
+
+  constructor(response: Uws.HttpResponse, request: Uws.HttpRequest, maxBodyBytes: number, upgrade: boolean) {
+    this.#response = response;
+    this.method = request.getCaseSensitiveMethod().toUpperCase();
+    this.path = request.getUrl();
+    this.query = request.getQuery();
+    const headers = new Map<string, string>();
+    request.forEach((name, value) => {
+      const former = headers.get(name);
+      headers.set(name, former === undefined ? value : `${former}, ${value}`);
+    });
+    this.headers = headers;
+    this.remoteAddress = canonicalAddress(Buffer.from(response.getRemoteAddressAsText()).toString('latin1'));
+    this.upgrade = upgrade;
+    this.#body = new BodyCollector(maxBodyBytes);
+    response.onAborted(() => {
+      if (this.#done) return;
+      this.#done = true;
+      this.#body.abort();
+      this.#abort.abort();
+    });
+    // Chunks that come before a handler is set are lost, so it is set even where nobody asks for the body.
+    if (upgrade) {
+      this.#body.end();
+    } else {
+      response.onData((chunk, last) => {
+        this.#body.add(Buffer.from(chunk.slice(0)));
+        if (last) this.#body.end();
+      });
+    }
+  }
+
+  get aborted(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  body(): Promise<Uint8Array> {
+    return this.#body.whole;
+  }
+
+  /** The connection is a WebSocket from here on. */
+  upgraded(): void {
+    this.#done = true;
+  }
+
+  respond(reply: PlainReply): void {
+    this.#done = true;
+    const length = Buffer.byteLength(reply.body);
+    // A body that is still coming would be taken for the next request.
+    const closeConnection = !this.#body.complete;
+    this.#response.cork(() => {
+      this.#response.writeStatus(statusLine(reply.status));
+      for (const [name, value] of reply.headers) this.#response.writeHeader(name, value);
+      if (reply.status === 204 || reply.status === 304) this.#response.endWithoutBody(undefined, closeConnection);
+      else if (this.method === 'HEAD') this.#response.endWithoutBody(length, closeConnection);
+      else this.#response.end(reply.body, closeConnection);
+    });
+  }
+}
+
+class UwsSocket implements ServerSocket {
+  /** Undefined once closed: the library forbids every use then. */
+  #socket: Uws.WebSocket<Attachment> | undefined;
+  #listener: SocketListener | undefined;
+  #closedWith: number | undefined;
+
+  constructor(socket: Uws.WebSocket<Attachment>) {
+    this.#socket = socket;
+  }
+
+  /** Sets who hears of the socket; it may have been closed on the way. */
+  attach(listener: SocketListener): void {
+    this.#listener = listener;
+    if (this.#closedWith !== undefined) listener.closed(this.#closedWith);
+  }
+
+  send(data: string | Uint8Array): void {
+    this.#socket?.send(data, typeof data !== 'string', data.length >= COMPRESSION_THRESHOLD);
+  }
+
+  ping(): void {
+    this.#socket?.ping();
+  }
+
+  bufferedBytes(): number {
+    return this.#socket?.getBufferedAmount() ?? 0;
+  }
+
+  close(code: number): void {
+    this.#socket?.end(code);
+  }
+
+  terminate(): void {
+    this.#socket?.close();
+  }
+
+  receive(message: ArrayBuffer, isBinary: boolean, limit: number): void {
+    if (limit > 0 && message.byteLength > limit) {
+      this.close(MESSAGE_TOO_BIG);
+      return;
+    }
+    const copy = Buffer.from(message.slice(0));
+    this.#listener?.message(isBinary ? copy : copy.toString('utf8'));
+  }
+
+  pong(): void {
+    this.#listener?.pong();
+  }
+
+  drain(): void {
+    if (this.bufferedBytes() === 0) this.#listener?.drained();
+  }
+
+  ended(code: number): void {
+    this.#socket = undefined;
+    this.#closedWith = code;
+    this.#listener?.closed(code);
+  }
+}
+
+type Settle = (socket: Uws.us_listen_socket | false) => void;
+
+const INTERNAL_ERROR: PlainReply = { kind: 'plain', status: 500, headers: [], body: '' };
+const MESSAGE_TOO_BIG = 1009;
+/** `LIBUS_LISTEN_EXCLUSIVE_PORT`; the enumeration exists only in the library's types. */
+const EXCLUSIVE_PORT = 1;
+/** The library's field is an unsigned 32-bit number. */
+const NO_LIMIT = 0x7fff_ffff;
+const CLOSE_POLL_MS = 20;
