@@ -12,6 +12,7 @@ pub mod pool;
 pub mod stats;
 pub mod worker;
 
+mod answers;
 mod data;
 mod drive;
 mod egress;

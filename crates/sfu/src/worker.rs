@@ -9,12 +9,13 @@ use sluice_peer::{ChannelSettings, Received};
 use sluice_wire::classify::{Kind, classify};
 use sluice_wire::id::{PeerId, WorkerId};
 
-use crate::command::{Command, OpenPeer};
+use crate::answers::{self, Gauges};
+use crate::command::{Command, OpenPeer, Query};
 use crate::config::{LocalAddress, WorkerConfig};
 use crate::data::router::{Output, Router};
 use crate::drive::{self, Driven};
 use crate::egress::{Egress, Transmit};
-use crate::event::{Event, PeerCloseReason};
+use crate::event::{Answer, Event};
 use crate::link::LinkMessage;
 use crate::outbox::Outbox;
 use crate::routes;
@@ -101,6 +102,10 @@ impl Worker {
             Command::SendData { room, packet, reliable, destinations, except } => {
                 let counters = &mut self.outbox.counters;
                 self.data.send(now, room, &packet, reliable, &destinations, except, counters);
+            }
+            Command::Query { id, query } => {
+                let answer = self.answer(&query);
+                self.outbox.report(Event::Answer { id, answer });
             }
             _ => self.outbox.counters.drop_command += 1,
         }
@@ -193,6 +198,31 @@ impl Worker {
     /// This worker.
     pub fn id(&self) -> WorkerId {
         self.config.id
+    }
+
+    fn answer(&self, query: &Query) -> Answer {
+        match query {
+            Query::WorkerStats => answers::worker_stats(&self.outbox.counters, self.gauges()),
+            Query::PeerStats { peer } => {
+                let index = self.transports.index(*peer);
+                let transport = index.and_then(|index| self.transports.get(index));
+                answers::peer_stats(transport, Vec::new())
+            }
+            Query::DataSequence { participant } => {
+                Answer::DataSequence { sequence: self.data.sequence(*participant) }
+            }
+        }
+    }
+
+    fn gauges(&self) -> Gauges {
+        let (rooms, participants) = self.data.len();
+        Gauges {
+            peers: self.transports.len(),
+            rooms,
+            participants,
+            routes: self.transports.routes.len(),
+            ..Gauges::default()
+        }
     }
 
     fn with_peer(&mut self, peer: PeerId, act: impl FnOnce(&mut transports::Transport)) {
