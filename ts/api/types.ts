@@ -20,7 +20,7 @@ import type {
   UpdateRoomMetadataRequest,
   UpdateSubscriptionsRequest,
 } from '@livekit/protocol';
-import type { RoomName } from '../lib/ids.ts';
+import type { Identity, RoomName } from '../lib/ids.ts';
 
 export interface RoomControl {
   /**
@@ -47,4 +47,12 @@ export interface ParticipantControl {
 export interface DispatchControl {
   /** Rejects with `not_found` where the room is not hosted here. */
   listDispatches(room: RoomName): Promise<AgentDispatch[]>;
+}
+
+/** What the store knows of rooms and participants, the whole cluster's. */
+export interface RoomDirectory {
+  /** All rooms, or those of these names that exist. */
+  listRooms(names: RoomName[] | undefined): Promise<Room[]>;
+  listParticipants(room: RoomName): Promise<ParticipantInfo[]>;
+  loadParticipant(room: RoomName, identity: Identity): Promise<ParticipantInfo | undefined>;
 }

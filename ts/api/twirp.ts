@@ -1,0 +1,122 @@
+/** The Twirp protocol over any HTTP server: routes, encodings and errors as livekit-server's (livekit-facts 5.1). */
+
+import type { Message, MessageType } from '@bufbuild/protobuf';
+import type { Claims } from '../auth/grants.ts';
+import { type RpcCode, RpcError } from '../lib/rpc-error.ts';
+import { fromTwirpJson, toTwirpJson } from './json.ts';
+
+/** One POST, its body complete. */
+export interface TwirpRequest {
+  method: string;
+  /** Below `/twirp/`, for example `/twirp/livekit.RoomService/ListRooms`. */
+  path: string;
+  contentType: string;
+  body: Uint8Array;
+  /** Undefined without a token. */
+  claims: Claims | undefined;
+}
+
+export interface TwirpReply {
+  status: number;
+  contentType: string;
+  body: string | Uint8Array;
+}
+
+/** One method of a service. */
+export interface TwirpMethod {
+  call(body: Uint8Array, json: boolean, claims: Claims | undefined): Promise<Message>;
+}
+
+/** Methods by name, for example `ListRooms`. */
+export type TwirpService = Record<string, TwirpMethod>;
+
+/** A method from its request type and what it does; a body that can't be read is `malformed`. */
+export function method<I extends Message<I>>(
+  input: MessageType<I>,
+  run: (request: I, claims: Claims | undefined) => Promise<Message>,
+): TwirpMethod {
+  return {
+    call: (body, json, claims) => run(decode(input, body, json), claims),
+  };
+}
+
+class Malformed extends Error {}
+
+function decode<I extends Message<I>>(input: MessageType<I>, body: Uint8Array, json: boolean): I {
+  try {
+    return json ? fromTwirpJson(input, new TextDecoder('utf-8', { fatal: true }).decode(body)) : input.fromBinary(body);
+  } catch {
+    throw new Malformed(`the ${json ? 'json' : 'protobuf'} request could not be decoded`);
+  }
+}
+
+/** Calls the method a request names and writes its answer in the request's encoding. Never rejects. */
+export class TwirpRouter {
+  readonly #services: Record<string, TwirpService>;
+  readonly #onError: (error: unknown, path: string) => void;
+
+  /** `services` by full name, for example `livekit.RoomService`. `onError` hears of bugs, answered as `internal`. */
+  constructor(services: Record<string, TwirpService>, onError: (error: unknown, path: string) => void) {
+    this.#services = services;
+    this.#onError = onError;
+  }
+
+  async handle(request: TwirpRequest): Promise<TwirpReply> {
+    const [, , serviceName = '', methodName = ''] = request.path.split('/');
+    if (request.method !== 'POST') {
+      return badRoute(`unsupported method ${JSON.stringify(request.method)} (only POST is allowed)`, request);
+    }
+    const service = Object.hasOwn(this.#services, serviceName) ? this.#services[serviceName] : undefined;
+    const found = service !== undefined && Object.hasOwn(service, methodName) ? service[methodName] : undefined;
+    if (found === undefined) return badRoute(`no handler for path ${JSON.stringify(request.path)}`, request);
+    const type = request.contentType.split(';')[0]?.trim().toLowerCase() ?? '';
+    if (type !== 'application/json' && type !== 'application/protobuf') {
+      return badRoute(`unexpected Content-Type: ${JSON.stringify(request.contentType)}`, request);
+    }
+    const json = type === 'application/json';
+    try {
+      const answer = await found.call(request.body, json, request.claims);
+      return { status: 200, contentType: type, body: json ? toTwirpJson(answer) : answer.toBinary() };
+    } catch (error) {
+      return this.#failure(error, request.path);
+    }
+  }
+
+  #failure(error: unknown, path: string): TwirpReply {
+    if (error instanceof Malformed) return errorReply(400, 'malformed', error.message);
+    if (error instanceof RpcError) return errorReply(TWIRP[error.code].status, TWIRP[error.code].code, error.message);
+    this.#onError(error, path);
+    return errorReply(500, 'internal', 'internal error');
+  }
+}
+
+function badRoute(message: string, request: TwirpRequest): TwirpReply {
+  return errorReply(404, 'bad_route', message, { twirp_invalid_route: `${request.method} ${request.path}` });
+}
+
+function errorReply(status: number, code: string, msg: string, meta?: Record<string, string>): TwirpReply {
+  const body = JSON.stringify(meta === undefined ? { code, msg } : { code, msg, meta });
+  return { status, contentType: 'application/json', body };
+}
+
+/** Twirp has codes of its own for some, and other statuses than psrpc's. */
+const TWIRP: Record<RpcCode, { code: string; status: number }> = {
+  canceled: { code: 'canceled', status: 408 },
+  unknown: { code: 'unknown', status: 500 },
+  invalid_argument: { code: 'invalid_argument', status: 400 },
+  malformed_request: { code: 'malformed', status: 400 },
+  deadline_exceeded: { code: 'deadline_exceeded', status: 408 },
+  not_found: { code: 'not_found', status: 404 },
+  not_acceptable: { code: 'invalid_argument', status: 400 },
+  already_exists: { code: 'already_exists', status: 409 },
+  permission_denied: { code: 'permission_denied', status: 403 },
+  resource_exhausted: { code: 'resource_exhausted', status: 429 },
+  failed_precondition: { code: 'failed_precondition', status: 412 },
+  aborted: { code: 'aborted', status: 409 },
+  out_of_range: { code: 'out_of_range', status: 400 },
+  unimplemented: { code: 'unimplemented', status: 501 },
+  internal: { code: 'internal', status: 500 },
+  unavailable: { code: 'unavailable', status: 503 },
+  data_loss: { code: 'data_loss', status: 500 },
+  unauthenticated: { code: 'unauthenticated', status: 401 },
+};
