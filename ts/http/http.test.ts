@@ -341,15 +341,6 @@ for (const [name, create] of factories) {
       assert.equal(code, 1006);
       client.terminate();
     });
-
-    it('cuts connections that never finish their headers', { timeout: 30_000 }, async () => {
-      const port = await serve(async () => text(200, ''));
-      const socket = connect(port, '127.0.0.1');
-      socket.on('error', () => {});
-      socket.resume();
-      socket.write('GET / HTTP/1.1\r\nHost:');
-      await once(socket, 'close');
-    });
   });
 }
 

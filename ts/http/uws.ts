@@ -63,7 +63,7 @@ class UwsApp implements HttpApp {
         resolve({ host, port: this.#uws.us_socket_local_port(socket) });
       };
       // The library shares a port silently unless told not to; its types lack the form with host and options.
-      const listen = this.#app.listen as (host: string, port: number, options: number, settle: Settle) => unknown;
+      const listen = this.#app.listen as unknown as Listen;
       listen.call(this.#app, host, port, EXCLUSIVE_PORT, settle);
     });
   }
@@ -271,6 +271,7 @@ class UwsSocket implements ServerSocket {
 }
 
 type Settle = (socket: Uws.us_listen_socket | false) => void;
+type Listen = (host: string, port: number, options: number, settle: Settle) => unknown;
 
 const INTERNAL_ERROR: PlainReply = { kind: 'plain', status: 500, headers: [], body: '' };
 const MESSAGE_TOO_BIG = 1009;
