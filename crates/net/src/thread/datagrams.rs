@@ -61,6 +61,7 @@ impl Thread {
                         });
                         match copy {
                             Some(bytes) => {
+                                self.handed_over += 1;
                                 self.seat.ends.send(
                                     owner,
                                     Hop::Datagram {

@@ -65,6 +65,8 @@ struct Thread {
     /// Chooses ports.
     rng: SmallRng,
     logs: LogSource,
+    /// Datagrams that other workers got from us.
+    handed_over: u64,
     /// Peers that ended in this turn; their sockets are closed behind its sends.
     ended: Vec<PeerId>,
     events: mio::Events,
@@ -104,6 +106,7 @@ impl Thread {
             gather: Gather::new(now, longest),
             rng: SmallRng::seed_from_u64(seat.worker.seed),
             logs,
+            handed_over: 0,
             ended: Vec::new(),
             events: mio::Events::with_capacity(MAX_POLL_EVENTS),
             seat,

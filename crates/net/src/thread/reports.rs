@@ -34,6 +34,7 @@ impl Thread {
         let lost = self.seat.ends.lost;
         [
             ("datagrams_sent", sends.sent),
+            ("datagrams_handed_over", self.handed_over),
             ("train_fallbacks", sends.train_fallbacks),
             ("drop_send_full", sends.full),
             ("drop_send_too_large", sends.too_large),
