@@ -50,6 +50,7 @@ export class PageClient {
   readonly #watchers = new Map<string, Watcher>();
   readonly #ears = new Map<string, Ear>();
   readonly #stops = new Map<string, () => void>();
+  readonly #viewed: RemoteTrack[] = [];
 
   async join(options: JoinOptions): Promise<string> {
     const {
@@ -292,6 +293,29 @@ export class PageClient {
       }
     }
     return lines.join('; ');
+  }
+
+  /** Many rooms in one page, each subscribed to everything: viewers for measurements. */
+  async joinViewers(url: string, tokens: string[]): Promise<void> {
+    for (const token of tokens) {
+      const room = new Room({ singlePeerConnection: true });
+      room.on(RoomEvent.TrackSubscribed, (track) => {
+        // Decoding without painting: an element that is not in the page.
+        if (track.kind === Track.Kind.Video) track.attach();
+        this.#viewed.push(track);
+      });
+      await room.connect(url, token);
+    }
+  }
+
+  /** Over all viewers of this page. */
+  async packetsReceived(): Promise<number> {
+    let sum = 0;
+    for (const track of this.#viewed) {
+      const report = await (track as { receiver?: RTCRtpReceiver }).receiver?.getStats();
+      for (const entry of report?.values() ?? []) if (entry.type === 'inbound-rtp') sum += entry.packetsReceived ?? 0;
+    }
+    return sum;
   }
 
   get connected(): boolean {

@@ -1,8 +1,8 @@
 /**
  * A server process of its own for each test file, on free ports of the loopback interface.
  *
- * `E2E_SERVER` names another livekit-compatible binary to run the same tests against; `E2E_WORKERS` and
- * `E2E_PLACEMENT` go into the config of ours.
+ * `E2E_SERVER` names another livekit-compatible binary to run the same tests against; `E2E_BUILT` takes ours from
+ * `dist/` instead of the sources; `E2E_WORKERS` and `E2E_PLACEMENT` go into its config.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -76,7 +76,8 @@ function isObject(value: unknown): value is Record<string, unknown> {
 /** Starts the server under test with these arguments. */
 export function spawnServer(args: string[], env: NodeJS.ProcessEnv = {}) {
   const other = process.env.E2E_SERVER;
-  const [command, ...first] = other === undefined ? [process.execPath, '--import', 'tsx', 'ts/main.ts'] : [other];
+  const ours = process.env.E2E_BUILT ? ['dist/main.js'] : ['--import', 'tsx', 'ts/main.ts'];
+  const [command, ...first] = other === undefined ? [process.execPath, ...ours] : [other];
   const child = spawn(command ?? '', [...first, ...args], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
