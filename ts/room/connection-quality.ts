@@ -46,9 +46,10 @@ export class ConnectionQualities {
 }
 
 /** The worst of its tracks; one without tracks is excellent. */
-export function judge({ participant, scores }: Pick<Judged, 'participant' | 'scores'>): ConnectionQualityInfo {
+export function judge(judged: Pick<Judged, 'participant' | 'scores'>): ConnectionQualityInfo {
+  const { participant } = judged;
   let worst: Score = { score: 100, lost: false };
-  for (const score of scores()) {
+  for (const score of judged.scores()) {
     const difference = rank(qualityOf(score)) - rank(qualityOf(worst));
     if (difference < 0 || (difference === 0 && score.score < worst.score)) worst = score;
   }

@@ -36,6 +36,7 @@ export class ParticipantUpdates {
   readonly #targetSize: number;
   readonly #batch = new Map<Identity, Change>();
   #timer: Timer | undefined;
+  #closed = false;
 
   constructor(clock: Clock, roster: UpdateRoster, targetSize: number) {
     this.#clock = clock;
@@ -45,6 +46,7 @@ export class ParticipantUpdates {
 
   /** `toSelf`: the participant hears of it at once even where others hear later or never. */
   publish(participant: Participant, self: ParticipantFeed, options: { immediate: boolean; toSelf: boolean }): void {
+    if (this.#closed) return;
     const info = participant.info();
     const changes = participant.hidden ? [] : this.#due(participant, info, options.immediate);
     if (changes.length > 0) this.#send(changes);
@@ -113,7 +115,9 @@ export class ParticipantUpdates {
     return chunks.map((participants) => ({ update: updateOf(participants), infos: participants }));
   }
 
+  /** The room ends: nobody needs to hear who leaves it. */
   close(): void {
+    this.#closed = true;
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#batch.clear();

@@ -23,7 +23,7 @@ export type ParticipantState =
 
 export interface ParticipantObserver {
   stateChanged(from: ParticipantState['name']): void;
-  /** Name, metadata, attributes, permission or publisher flag: everybody is to know at once. */
+  /** Name, metadata, attributes or permission: everybody is to know at once. */
   profileChanged(): void;
   /** What the next token must say changed. */
   claimsChanged(): void;
@@ -133,12 +133,11 @@ export class Participant {
     return true;
   }
 
-  /** It published its first track. */
+  /** It published a track; others hear of it with the track. */
   markPublisher(): void {
     if (this.#isPublisher) return;
     this.#isPublisher = true;
     this.invalidate();
-    if (this.active) this.#observer.profileChanged();
   }
 
   #replaceClaims(claims: SessionClaims): void {

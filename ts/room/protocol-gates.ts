@@ -1,11 +1,10 @@
 /** What a client's protocol version lets it understand (livekit-facts 1.9). */
 
-export const CURRENT_PROTOCOL = 17;
-
 export interface ProtocolGates {
   readonly subscriberPrimary: boolean;
   readonly speakersChanged: boolean;
   readonly connectionQuality: boolean;
+  readonly iceLite: boolean;
   readonly trackUnpublished: boolean;
   readonly fastStart: boolean;
   readonly disconnectedUpdates: boolean;
@@ -21,6 +20,7 @@ export function protocolGates(version: number): ProtocolGates {
     subscriberPrimary: version > 2,
     speakersChanged: version > 2,
     connectionQuality: version > 4,
+    iceLite: version > 5,
     trackUnpublished: version > 6,
     fastStart: version > 7,
     disconnectedUpdates: version > 8,

@@ -1,0 +1,92 @@
+/** Lets a client into a room (livekit-facts 3.1): join response first, then everything else in its order. */
+
+import { JoinResponse, type ParticipantInfo } from '@livekit/protocol';
+import { mayPublish } from '../auth/grants.ts';
+import { RpcError } from '../lib/rpc-error.ts';
+import type { RoomContext } from './context.ts';
+import type { JoinParams, SignalSession, SignalSink } from './contracts.ts';
+import { iceServers } from './ice-servers.ts';
+import type { Member } from './member.ts';
+import type { Room } from './room.ts';
+import { Session } from './session.ts';
+
+/** Rejects where the room is full or ended, no ports are left, or the client went away meanwhile. */
+export async function joinRoom(
+  context: RoomContext,
+  room: Room,
+  params: JoinParams,
+  sink: SignalSink,
+  abandoned: AbortSignal,
+): Promise<SignalSession> {
+  room.assertOpenFor(params.identity, params.claims);
+  const member = room.prepare(params, sink);
+  try {
+    await openTransports(member);
+    if (abandoned.aborted) throw new RpcError('canceled', 'the client went away');
+    room.assertOpenFor(params.identity, params.claims);
+  } catch (error) {
+    room.discard(member);
+    throw error;
+  }
+  room.admit(member);
+  const session = new Session(room, member, sink);
+  welcome(context, room, member);
+  begin(room, member, params);
+  return session;
+}
+
+async function openTransports(member: Member): Promise<void> {
+  try {
+    await member.negotiation.ready;
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    throw new RpcError('unavailable', `could not open transports: ${text}`);
+  }
+}
+
+/** The first message; only after it others may follow. */
+function welcome(context: RoomContext, room: Room, member: Member): void {
+  const others = room.visibleInfos(member);
+  member.outbox.send({ case: 'join', value: joinResponse(context, room, member, others) });
+  member.feed.open(others);
+  member.participant.moveTo({ name: 'joined' });
+  member.tokens.start();
+}
+
+function joinResponse(context: RoomContext, room: Room, member: Member, others: ParticipantInfo[]): JoinResponse {
+  const { participant, negotiation } = member;
+  const { serverInfo, config, clock } = context;
+  const response = new JoinResponse({
+    room: room.snapshot(),
+    participant: participant.info(),
+    otherParticipants: others,
+    iceServers: iceServers(config, participant.sid, clock.now()),
+    subscriberPrimary: negotiation.subscriberPrimary,
+    pingInterval: PING_INTERVAL_S,
+    pingTimeout: PING_TIMEOUT_S,
+    serverInfo,
+    serverVersion: serverInfo.version,
+    serverRegion: serverInfo.region,
+    sifTrailer: room.sifTrailer,
+    enabledPublishCodecs: member.codecs.listed,
+    fastPublish: mayPublish(participant.grant),
+  });
+  if (member.clientConfiguration !== undefined) response.clientConfiguration = member.clientConfiguration;
+  return response;
+}
+
+/** Early subscriptions are in the first description already, and so are tracks announced with the request. */
+function begin(room: Room, member: Member, params: JoinParams): void {
+  const { negotiation, participant, publications } = member;
+  const early = member.singlePc || (negotiation.subscriberPrimary && participant.gates.fastStart);
+  if (early) room.subscribeToExisting(member);
+  negotiation.start();
+  for (const request of params.addTrackRequests) publications.addTrack(request);
+  if (params.publisherOffer !== undefined) {
+    member.describe('offer', params.publisherOffer.sdp, params.publisherOffer.id);
+  }
+}
+
+/** How often clients ping, and when they give up. */
+const PING_INTERVAL_S = 5;
+const PING_TIMEOUT_S = 15;

@@ -1,0 +1,284 @@
+/**
+ * A participant with everything that hangs on it: what it publishes, what it receives, its transports and its socket.
+ * It wires the parts together and ends them; what each does is in its own file.
+ */
+
+import type { ClientConfiguration, Codec as EnabledCodec, ParticipantPermission } from '@livekit/protocol';
+import { maySubscribe } from '../auth/grants.ts';
+import { newParticipantSid } from '../lib/guid.ts';
+import type { MediaParticipantId, WorkerId } from '../media/commands.ts';
+import type { Negotiation, NegotiationOptions } from '../negotiate/types.ts';
+import { Background } from './background.ts';
+import { clientConfiguration, ignoresCodecOrder, isFirefox, isObs } from './client-rules.ts';
+import { type CloseReason, type LeaveAction, leaveRequest } from './close-reason.ts';
+import { ClientCodecs, negotiable } from './codecs.ts';
+import { Connection } from './connection.ts';
+import type { RoomContext } from './context.ts';
+import type { JoinParams, SignalSink } from './contracts.ts';
+import { negotiationHost } from './negotiation-host.ts';
+import { Outbox } from './outbox.ts';
+import { Participant, type ParticipantState } from './participant.ts';
+import { ParticipantFeed } from './participant-feed.ts';
+import type { Publication, Score } from './publication.ts';
+import { Publications } from './publications.ts';
+import { RequestResponses } from './request-responses.ts';
+import { SubscriptionPermissions } from './subscription-permissions.ts';
+import { Subscriptions } from './subscriptions.ts';
+import { TokenRefresh } from './token-refresh.ts';
+
+/** What a member asks of and tells its room. */
+export interface MemberObserver {
+  stateChanged(member: Member, from: ParticipantState['name']): void;
+  profileChanged(member: Member): void;
+  published(member: Member, publication: Publication): void;
+  publicationChanged(member: Member): void;
+  unpublished(member: Member, publication: Publication): void;
+  audible(member: Member, trackSid: string, level: number, active: boolean): void;
+  resolve(trackSid: string): Publication | undefined;
+  permits(publication: Publication, subscriber: Participant): boolean;
+  subscribedTo(member: Member, publisherSid: string): void;
+  unsubscribedFrom(member: Member, publisherSid: string): void;
+  mayRegress(): boolean;
+  /** Takes it out of the room and closes it. */
+  remove(member: Member, reason: CloseReason, sayLeave: boolean): void;
+}
+
+/** What the room decides for a member. */
+export interface MemberTerms {
+  mediaId: MediaParticipantId;
+  worker: WorkerId;
+  codecs: readonly EnabledCodec[];
+  syncStreams: boolean;
+  playoutDelay: boolean;
+}
+
+export class Member {
+  readonly mediaId: MediaParticipantId;
+  readonly singlePc: boolean;
+  readonly autoSubscribe: boolean;
+  readonly participant: Participant;
+  readonly clientConfiguration: ClientConfiguration | undefined;
+  readonly codecs: ClientCodecs;
+  readonly outbox: Outbox;
+  readonly feed: ParticipantFeed;
+  readonly responses: RequestResponses;
+  readonly publications: Publications;
+  readonly subscriptions: Subscriptions;
+  readonly subscriptionPermissions = new SubscriptionPermissions();
+  readonly connection: Connection;
+  readonly negotiation: Negotiation;
+  readonly tokens: TokenRefresh;
+  readonly #context: RoomContext;
+  readonly #observer: MemberObserver;
+  readonly #background: Background;
+  #lastHeardAt: number;
+  #closed = false;
+
+  constructor(
+    context: RoomContext,
+    params: JoinParams,
+    terms: MemberTerms,
+    sink: SignalSink,
+    observer: MemberObserver,
+  ) {
+    const { clock } = context;
+    this.#context = context;
+    this.#observer = observer;
+    this.#background = new Background(context.log);
+    this.#lastHeardAt = clock.now();
+    this.mediaId = terms.mediaId;
+    this.singlePc = params.singlePc;
+    this.autoSubscribe = params.autoSubscribe;
+    this.participant = this.#makeParticipant(params);
+    this.clientConfiguration = clientConfiguration(params.client);
+    this.codecs = new ClientCodecs(terms.codecs, this.clientConfiguration);
+    this.outbox = new Outbox(sink);
+    this.feed = new ParticipantFeed(this.participant.sid, this.outbox, clock.now);
+    this.responses = new RequestResponses(this.participant, this.outbox);
+    this.publications = this.#makePublications();
+    this.subscriptions = this.#makeSubscriptions(params, terms);
+    this.connection = this.#makeConnection();
+    this.negotiation = context.createNegotiation(negotiationHost(this), this.#negotiationOptions(params, terms));
+    this.tokens = new TokenRefresh({
+      clock,
+      issue: context.issueToken,
+      participant: this.participant,
+      outbox: this.outbox,
+      background: this.#background,
+      originalExpiry: params.tokenExpiresAt,
+    });
+  }
+
+  /** When the client was last heard of on its socket. */
+  get lastHeardAt(): number {
+    return this.#lastHeardAt;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  heard(): void {
+    this.#lastHeardAt = this.#context.clock.now();
+  }
+
+  /** Whose quality and loudness it is told. */
+  get subscribedSids(): readonly string[] {
+    return this.subscriptions.publisherSids;
+  }
+
+  /** Of all tracks it publishes and receives. */
+  scores(): Score[] {
+    const published = this.publications.all().flatMap((publication) => publication.score ?? []);
+    const received = this.subscriptions.live().flatMap((subscription) => subscription.score ?? []);
+    return [...published, ...received];
+  }
+
+  /** Replaces what it may do and ends what it may not do any more; returns whether anything changed. */
+  setPermission(permission: ParticipantPermission): boolean {
+    const publishing = this.publications.all().length > 0 || this.participant.isPublisher;
+    if (!this.participant.setPermission(permission, publishing)) return false;
+    this.publications.revokeForbidden();
+    this.subscriptions.reconcileAll();
+    return true;
+  }
+
+  /** Hands a description of the client to the negotiation; one that can't be used ends the session. */
+  describe(what: 'offer' | 'answer', sdp: string, id: number): void {
+    const { negotiation } = this;
+    this.#background.run(`handle an ${what}`, async () => {
+      try {
+        await (what === 'offer' ? negotiation.handleOffer(sdp, id) : negotiation.handleAnswer(sdp, id));
+      } catch (error) {
+        if (this.#closed) return;
+        this.#context.log.info({ error, participantID: this.participant.sid }, `unusable ${what}`);
+        this.restartSession('negotiationFailed');
+      }
+    });
+  }
+
+  /** Tells the client to come back with a new session, and ends this one. */
+  restartSession(reason: CloseReason): void {
+    this.#sayLeave(reason, 'reconnect');
+    this.#observer.remove(this, reason, false);
+  }
+
+  #sayLeave(reason: CloseReason, action: LeaveAction): void {
+    const leave = leaveRequest(reason, action, this.participant.gates.leaveAction);
+    if (leave !== undefined) this.outbox.send({ case: 'leave', value: leave });
+  }
+
+  /** Ends everything; called by the room once it is out of it. Idempotent. */
+  close(reason: CloseReason, sayLeave: boolean): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (sayLeave) this.#sayLeave(reason, 'disconnect');
+    this.connection.close();
+    this.tokens.close();
+    this.publications.close();
+    this.participant.moveTo({ name: 'disconnected', reason });
+    this.subscriptions.close();
+    this.negotiation.close();
+    this.outbox.close();
+  }
+
+  /** Resolves once nothing of it runs any more. */
+  settled(): Promise<void> {
+    return this.#background.settled();
+  }
+
+  #makeParticipant(params: JoinParams): Participant {
+    const seed = {
+      sid: newParticipantSid(),
+      identity: params.identity,
+      claims: params.claims,
+      client: params.client,
+      region: this.#context.serverInfo.region,
+      joinedAt: this.#context.clock.now(),
+    };
+    return new Participant(seed, () => this.publications.infos(), {
+      stateChanged: (from) => this.#observer.stateChanged(this, from),
+      profileChanged: () => this.#observer.profileChanged(this),
+      claimsChanged: () => this.tokens.send(),
+    });
+  }
+
+  #makePublications(): Publications {
+    const { engine, clock, config } = this.#context;
+    return new Publications({
+      participant: this.participant,
+      outbox: this.outbox,
+      responses: this.responses,
+      engine,
+      clock,
+      traits: { codecs: this.codecs.publish, obs: isObs(this.participant.client) },
+      dynacastPauseDelayMs: config.video.dynacastPauseDelayMs,
+      observer: {
+        published: (publication) => this.#observer.published(this, publication),
+        changed: () => this.#observer.publicationChanged(this),
+        unpublished: (publication) => this.#observer.unpublished(this, publication),
+        announced: () => this.negotiation.rematch(),
+        audible: (level, active, { sid }) => this.#observer.audible(this, sid, level, active),
+        mayRegress: () => this.#observer.mayRegress(),
+      },
+    });
+  }
+
+  #makeSubscriptions(params: JoinParams, terms: MemberTerms): Subscriptions {
+    const { clock, config } = this.#context;
+    const { participant, outbox, feed } = this;
+    const setup = {
+      participant,
+      outbox,
+      feed,
+      clock,
+      adaptiveStream: params.adaptiveStream,
+      syncStreams: terms.syncStreams,
+      limits: { audio: config.limits.subscriptionLimitAudio, video: config.limits.subscriptionLimitVideo },
+      codecs: this.codecs.decodable,
+      observer: {
+        resolve: (trackSid: string) => this.#observer.resolve(trackSid),
+        permits: (publication: Publication) => this.#observer.permits(publication, participant),
+        subscribedTo: (publisherSid: string) => this.#observer.subscribedTo(this, publisherSid),
+        unsubscribedFrom: (publisherSid: string) => this.#observer.unsubscribedFrom(this, publisherSid),
+        failed: (fatal: boolean) => {
+          if (fatal && config.rtc.reconnectOnSubscriptionError) this.restartSession('subscriptionError');
+        },
+      },
+    };
+    return new Subscriptions(setup, () => this.negotiation);
+  }
+
+  #makeConnection(): Connection {
+    return new Connection(this.#context.clock, {
+      established: () => {
+        this.participant.moveTo({ name: 'active', since: this.#context.clock.now() });
+      },
+      askToResume: () => {
+        this.#sayLeave('peerDisconnected', 'resume');
+        this.outbox.close();
+      },
+      restartSession: (reason) => this.restartSession(reason),
+      over: (reason, sayLeave) => this.#observer.remove(this, reason, sayLeave),
+    });
+  }
+
+  #negotiationOptions(params: JoinParams, terms: MemberTerms): NegotiationOptions {
+    const { participant } = this;
+    const { client, gates } = participant;
+    const { rtc } = this.#context.config;
+    return {
+      singlePc: params.singlePc,
+      subscriberPrimary: gates.subscriberPrimary && maySubscribe(participant.grant) && !params.singlePc,
+      protocol: client.protocol,
+      worker: terms.worker,
+      publishCodecs: negotiable(this.codecs.publish),
+      subscribeCodecs: negotiable(this.codecs.subscribe),
+      iceLite: rtc.useIceLite && !params.disableIceLite && gates.iceLite && !isFirefox(client),
+      candidateProtocol: undefined,
+      useMdns: rtc.useMdns,
+      playoutDelay: terms.playoutDelay,
+      onlyPreferredVideoCodec: ignoresCodecOrder(client),
+    };
+  }
+}

@@ -1,0 +1,47 @@
+/** A member as its negotiation sees it: what it sends goes to the client, what it reports to the part concerned. */
+
+import { MediaSectionsRequirement, SessionDescription, TrickleRequest } from '@livekit/protocol';
+import type { NegotiationHost } from '../negotiate/types.ts';
+import type { Connection } from './connection.ts';
+import type { Outbox } from './outbox.ts';
+import type { Publications } from './publications.ts';
+import type { Subscriptions } from './subscriptions.ts';
+
+export interface NegotiatedParts {
+  readonly outbox: Outbox;
+  readonly publications: Publications;
+  readonly subscriptions: Subscriptions;
+  readonly connection: Connection;
+  restartSession(reason: 'negotiationFailed'): void;
+}
+
+export function negotiationHost(member: NegotiatedParts): NegotiationHost {
+  const { outbox, publications, subscriptions, connection } = member;
+  return {
+    sendOffer: (sdp, id, midToTrackId) =>
+      outbox.send({ case: 'offer', value: new SessionDescription({ type: 'offer', sdp, id, midToTrackId }) }),
+    sendAnswer: (sdp, id, midToTrackId) =>
+      outbox.send({ case: 'answer', value: new SessionDescription({ type: 'answer', sdp, id, midToTrackId }) }),
+    sendTrickle: (candidateInit, target, final) =>
+      outbox.send({ case: 'trickle', value: new TrickleRequest({ candidateInit, target, final }) }),
+    sendMediaSectionsRequirement: (numAudios, numVideos) =>
+      outbox.send({
+        case: 'mediaSectionsRequirement',
+        value: new MediaSectionsRequirement({ numAudios, numVideos }),
+      }),
+
+    matchPublication: (section) => publications.match(section),
+    onPublished: (source) => publications.started(source),
+    onUnpublished: (source) => publications.stopped(source),
+
+    onSubscribed: (trackSid, codec) => subscriptions.bound(trackSid, codec),
+    onSubscriptionStarted: (trackSid) => subscriptions.started(trackSid),
+    onSubscriptionUnsupported: (trackSid) => subscriptions.unsupported(trackSid),
+    onSubscriptionQuality: (trackSid, quality) => subscriptions.setQuality(trackSid, quality),
+
+    onIceState: (_transport, state) => connection.iceState(state),
+    onConnected: (_transport, primary) => connection.connected(primary),
+    onTransportClosed: (_transport, reason) => connection.transportClosed(reason),
+    onNegotiationFailed: () => member.restartSession('negotiationFailed'),
+  };
+}

@@ -1,0 +1,134 @@
+/** The rooms this node hosts. */
+
+import type { CreateRoomRequest, Room as RoomMessage } from '@livekit/protocol';
+import type { RoomName } from '../lib/ids.ts';
+import { RpcError } from '../lib/rpc-error.ts';
+import type { Timer } from './clock.ts';
+import type { RoomContext } from './context.ts';
+import type { StoredRoom } from './contracts.ts';
+import { KeyedLock } from './keyed-lock.ts';
+import { Room } from './room.ts';
+import { applyRequest, newRoom, withPreset } from './room-allocation.ts';
+
+export interface RoomTotals {
+  rooms: number;
+  participants: number;
+  tracksPublished: number;
+  tracksSubscribed: number;
+}
+
+export class Rooms {
+  readonly #context: RoomContext;
+  readonly #rooms = new Map<RoomName, Room>();
+  /** Creation and deletion of one name never overlap. */
+  readonly #lock = new KeyedLock<RoomName>();
+  readonly #sweeper: Timer;
+  #closing: Promise<void> | undefined;
+
+  constructor(context: RoomContext) {
+    this.#context = context;
+    this.#sweeper = context.clock.every(SWEEP_MS, () => this.#sweep());
+  }
+
+  get(name: RoomName): Room | undefined {
+    return this.#rooms.get(name);
+  }
+
+  get totals(): RoomTotals {
+    const totals = { rooms: this.#rooms.size, participants: 0, tracksPublished: 0, tracksSubscribed: 0 };
+    for (const room of this.#rooms.values()) {
+      const { published, subscribed } = room.trackCounts;
+      totals.participants += room.members.size;
+      totals.tracksPublished += published;
+      totals.tracksSubscribed += subscribed;
+    }
+    return totals;
+  }
+
+  /**
+   * The room, made from the request where it is not hosted here yet. The caller holds it and must release it. Without
+   * `mayCreate` one that nobody created is `not_found`.
+   */
+  async acquire(request: CreateRoomRequest, mayCreate: boolean): Promise<Room> {
+    const name = request.name as RoomName;
+    const live = this.#rooms.get(name);
+    if (live?.hold() === true) return live;
+    return this.#lock.run(name, async () => {
+      const room = await this.#hosted(name, request, mayCreate);
+      room.hold();
+      return room;
+    });
+  }
+
+  /** Creates the room, or applies what the request says to the one there is. */
+  async create(request: CreateRoomRequest): Promise<RoomMessage> {
+    const name = request.name as RoomName;
+    return this.#lock.run(name, async () => {
+      const known = this.#rooms.get(name);
+      const room = await this.#hosted(name, request, true);
+      if (room === known) room.replace(applyRequest(room.stored, withPreset(this.#context.config, request)));
+      await room.persisted();
+      return room.snapshot();
+    });
+  }
+
+  /** Runs under the name's lock. */
+  async #hosted(name: RoomName, request: CreateRoomRequest, mayCreate: boolean): Promise<Room> {
+    if (this.#closing !== undefined) throw new RpcError('unavailable', 'the server is shutting down');
+    const live = this.#rooms.get(name);
+    if (live !== undefined && !live.closed) return live;
+    // What is ending removes itself from the store first.
+    await live?.close('roomClosed');
+    const stored = await this.#allocate(name, withPreset(this.#context.config, request), mayCreate);
+    const room = new Room(this.#context, stored, (closed) => this.#forget(closed));
+    this.#rooms.set(name, room);
+    room.log.info('room started');
+    return room;
+  }
+
+  async #allocate(name: RoomName, request: CreateRoomRequest, mayCreate: boolean): Promise<StoredRoom> {
+    const { store, config, clock } = this.#context;
+    const unlock = await store.rooms.lock(name);
+    try {
+      const known = await store.rooms.load(name);
+      if (known === undefined && !mayCreate) throw new RpcError('not_found', 'requested room does not exist');
+      const stored = applyRequest(known ?? newRoom(config, name, clock.now()), request);
+      await store.rooms.store(stored.room, stored.internal);
+      return stored;
+    } finally {
+      await unlock();
+    }
+  }
+
+  /** Everybody leaves with ROOM_DELETED; the store forgets the room, hosted or not. */
+  async delete(name: RoomName): Promise<void> {
+    await this.#lock.run(name, async () => {
+      const room = this.#rooms.get(name);
+      if (room === undefined) await this.#context.store.rooms.remove(name);
+      else await room.close('roomDeleted');
+    });
+  }
+
+  #forget(room: Room): void {
+    if (this.#rooms.get(room.name) === room) this.#rooms.delete(room.name);
+  }
+
+  #sweep(): void {
+    const now = this.#context.clock.now();
+    for (const room of this.#rooms.values()) room.closeIfIdle(now);
+  }
+
+  /** Ends all rooms with SERVER_SHUTDOWN. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#sweeper.cancel();
+    await Promise.all([...this.#rooms.values()].map((room) => room.close('serverShutdown')));
+  }
+}
+
+/** How often idle rooms are looked for. */
+const SWEEP_MS = 1000;
