@@ -85,8 +85,8 @@ class RoomLocks {
       if (!open) return;
       open = false;
       clearTimeout(lock.expiry);
-      this.#held.delete(name);
-      this.#next(name);
+      // Handed over without a gap in which a third could take it.
+      if (!this.#next(name)) this.#held.delete(name);
     };
     const lock: Lock = { release, expiry: setTimeout(release, LOCK_LIFETIME_MS) };
     lock.expiry.unref();
@@ -111,11 +111,12 @@ class RoomLocks {
     });
   }
 
-  #next(name: RoomName): void {
+  #next(name: RoomName): boolean {
     const queue = this.#waiting.get(name);
     const first = queue?.shift();
     if (queue?.length === 0) this.#waiting.delete(name);
     first?.();
+    return first !== undefined;
   }
 }
 
