@@ -1,3 +1,21 @@
 //! Forwarding of one track: reception, selection, munging and retransmission, without sockets or clocks.
 
+// From the publisher.
+pub mod audio_level;
+mod close_up;
+mod key_frame;
+pub mod layer_tracker;
+mod nack;
 pub mod packet;
+pub mod quality;
+pub mod receive_stats;
+pub mod ring;
+pub mod sender_report;
+
+// Towards the subscriber.
+pub mod layers;
+pub mod munge;
+pub mod outgoing;
+
+#[cfg(test)]
+mod test_packets;
