@@ -321,7 +321,11 @@ impl DataTransport {
             if let Some(event) = self.events.pop_front() {
                 return Some(event);
             }
-            let id = *self.readable.front()?;
+            // Data may overtake COOKIE ACK; until that comes nothing can be answered.
+            let id = *self
+                .readable
+                .front()
+                .filter(|_| self.state != State::Waiting)?;
             let message = stream_of(&mut self.association, id)
                 .and_then(|mut stream| stream.read_sctp().ok().flatten());
             match message {
@@ -374,6 +378,9 @@ impl DataTransport {
     }
 
     fn connected(&mut self) {
+        if self.state != State::Waiting {
+            return;
+        }
         self.state = State::Connected;
         self.events.push_back(DataEvent::Connected);
         let queued: Vec<ChannelId> = self.channels.iter().map(|channel| channel.id).collect();
@@ -387,6 +394,7 @@ impl DataTransport {
             return;
         }
         self.state = State::Closed;
+        self.readable.clear();
         for channel in self.channels.drain(..) {
             if channel.phase == Phase::Open {
                 self.events
