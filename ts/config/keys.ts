@@ -31,3 +31,15 @@ export function readKeyFile(path: string): Record<string, string> {
     throw new ConfigError([`key_file: could not read ${path}: ${(error as Error).message}`]);
   }
 }
+
+/** The secret of a TURN server; an empty file must not fall back to no secret at all. */
+export function readSecretFile(path: string): string {
+  let secret = '';
+  try {
+    secret = readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    throw new ConfigError([`rtc.turn_servers.secret_file: could not read ${path}: ${(error as Error).message}`]);
+  }
+  if (secret === '') throw new ConfigError([`rtc.turn_servers.secret_file: ${path} is empty`]);
+  return secret;
+}

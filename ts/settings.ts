@@ -1,0 +1,121 @@
+/** The config file's keys as the parts of the server want them: one function a part, no part sees the whole file. */
+
+import { cpus, type networkInterfaces } from 'node:os';
+import { RoomConfiguration } from '@livekit/protocol';
+import type { RoomServiceLimits } from './api/room-service.ts';
+import { readSecretFile } from './config/keys.ts';
+import { ConfigError } from './config/load.ts';
+import type { Config } from './config/schema.ts';
+import { mediaAddresses } from './media/addresses.ts';
+import type { EngineConfig } from './media/native.ts';
+import { DEFAULT_ROOM_CONFIG, type ExternalTurnServer, type RoomConfig } from './room/config.ts';
+
+type Interfaces = ReturnType<typeof networkInterfaces>;
+
+export function engineSettings(config: Config, interfaces: Interfaces): EngineConfig {
+  const { rtc, audio } = config;
+  return {
+    workers: rtc.workers > 0 ? rtc.workers : Math.max(1, cpus().length),
+    udp:
+      rtc.udp_port === undefined
+        ? { portRangeStart: rtc.port_range_start, portRangeEnd: rtc.port_range_end }
+        : { muxPorts: portsOf(rtc.udp_port) },
+    addresses: addressesOf(config, interfaces),
+    audio: {
+      activeLevel: audio.active_level,
+      minPercentile: audio.min_percentile,
+      updateIntervalMs: audio.update_interval,
+      smoothIntervals: audio.smooth_intervals,
+    },
+    pliThrottleMs: [rtc.pli_throttle.low_quality, rtc.pli_throttle.mid_quality, rtc.pli_throttle.high_quality],
+    packetBufferVideo: rtc.packet_buffer_size_video,
+    packetBufferAudio: rtc.packet_buffer_size_audio,
+    ...(rtc.batch_io.max_flush_interval > 0 ? { maxFlushIntervalUs: rtc.batch_io.max_flush_interval * 1000 } : {}),
+  };
+}
+
+function portsOf({ start, end }: { start: number; end: number }): number[] {
+  return Array.from({ length: end - start + 1 }, (_, index) => start + index);
+}
+
+function addressesOf(config: Config, interfaces: Interfaces): EngineConfig['addresses'] {
+  const { node_ip, interfaces: names, ips, enable_loopback_candidate } = config.rtc;
+  try {
+    return mediaAddresses({ nodeIp: node_ip, interfaces: names, ips, loopback: enable_loopback_candidate }, interfaces);
+  } catch (error) {
+    throw new ConfigError([(error as Error).message]);
+  }
+}
+
+/** The address this node is known by, in the boot line and to the cluster. */
+export function nodeIp(config: Config, interfaces: Interfaces): string {
+  const { v4, v6 } = config.rtc.node_ip;
+  return v4 || v6 || addressesOf(config, interfaces)[0]?.advertise || '';
+}
+
+export function roomSettings(config: Config): RoomConfig {
+  const { room, limit, rtc } = config;
+  return {
+    autoCreate: room.auto_create,
+    presets: presetsOf(room.room_configurations),
+    enabledCodecs:
+      room.enabled_codecs.length === 0
+        ? DEFAULT_ROOM_CONFIG.enabledCodecs
+        : room.enabled_codecs.map(({ mime, fmtp_line }) => ({ mime, fmtpLine: fmtp_line })),
+    maxParticipants: room.max_participants,
+    emptyTimeout: room.empty_timeout,
+    departureTimeout: room.departure_timeout,
+    enableRemoteUnmute: room.enable_remote_unmute,
+    playoutDelay: { ...room.playout_delay },
+    syncStreams: room.sync_streams,
+    updateBatchTargetSize: room.update_batch_target_size,
+    limits: {
+      maxMetadataSize: limit.max_metadata_size,
+      maxAttributesSize: limit.max_attributes_size,
+      maxParticipantNameLength: limit.max_participant_name_length,
+      subscriptionLimitAudio: Math.max(0, limit.subscription_limit_audio),
+      subscriptionLimitVideo: Math.max(0, limit.subscription_limit_video),
+    },
+    audio: { updateIntervalMs: config.audio.update_interval },
+    video: {
+      dynacastPauseDelayMs: config.video.dynacast_pause_delay,
+      codecRegressionThreshold: config.video.codec_regression_threshold,
+    },
+    rtc: {
+      useIceLite: rtc.use_ice_lite,
+      useMdns: rtc.use_mdns,
+      reconnectOnPublicationError: rtc.reconnect_on_publication_error ?? false,
+      reconnectOnSubscriptionError: rtc.reconnect_on_subscription_error ?? false,
+      stunServers: rtc.stun_servers,
+      turnServers: rtc.turn_servers.map(turnServer),
+    },
+  };
+}
+
+function turnServer(server: Config['rtc']['turn_servers'][number]): ExternalTurnServer {
+  const { host, port, protocol, username, credential, ttl } = server;
+  const secret = server.secret || (server.secret_file === '' ? '' : readSecretFile(server.secret_file));
+  return { host, port, protocol, username, credential, secret, ttl };
+}
+
+/** A preset is a `livekit.RoomConfiguration`, its keys as in the proto file. */
+function presetsOf(configurations: Record<string, unknown>): Map<string, RoomConfiguration> {
+  return new Map(
+    Object.entries(configurations).map(([name, value]) => {
+      try {
+        return [name, RoomConfiguration.fromJsonString(JSON.stringify(value), { ignoreUnknownFields: false })];
+      } catch (error) {
+        throw new ConfigError([`room.room_configurations.${name}: ${(error as Error).message}`]);
+      }
+    }),
+  );
+}
+
+export function apiLimits({ limit }: Config): RoomServiceLimits {
+  return {
+    maxRoomNameLength: limit.max_room_name_length,
+    maxMetadataSize: limit.max_metadata_size,
+    maxAttributesSize: limit.max_attributes_size,
+    maxParticipantNameLength: limit.max_participant_name_length,
+  };
+}
