@@ -15,7 +15,10 @@ fn srtp_corpus_and_its_mutations_are_survived() {
 }
 
 #[test]
-#[allow(clippy::disallowed_methods, reason = "where virtual time starts, and a bound on real time")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "where virtual time starts, and a bound on real time"
+)]
 fn dtls_corpus_and_its_mutations_are_survived_in_bounded_time() {
     let certificate = Certificate::generate().unwrap().seeded(1).unwrap();
     let start = Instant::now();
@@ -29,9 +32,13 @@ fn dtls_corpus_and_its_mutations_are_survived_in_bounded_time() {
 }
 
 fn replay(target: &str, mutations: u64, mut body: impl FnMut(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
-    let mut inputs: Vec<Vec<u8>> =
-        fs::read_dir(&folder).unwrap().map(|entry| fs::read(entry.unwrap().path()).unwrap()).collect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz/corpus")
+        .join(target);
+    let mut inputs: Vec<Vec<u8>> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| fs::read(entry.unwrap().path()).unwrap())
+        .collect();
     assert!(!inputs.is_empty(), "no corpus for {target}");
     inputs.sort();
     for input in &inputs {
@@ -41,7 +48,10 @@ fn replay(target: &str, mutations: u64, mut body: impl FnMut(&[u8])) {
         let mut rng = SmallRng::seed_from_u64(seed);
         let input = mutate(&inputs, &mut rng);
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| body(&input)));
-        assert!(panicked.is_ok(), "{target}: seed {seed} panics, input {input:02x?}");
+        assert!(
+            panicked.is_ok(),
+            "{target}: seed {seed} panics, input {input:02x?}"
+        );
     }
 }
 

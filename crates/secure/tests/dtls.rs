@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use sluice_secure::{
-    Certificate, Dtls, DtlsError, DtlsEvent, DtlsNoise, DtlsRole, DtlsVersions, Fingerprint, HashAlgorithm, SrtpKeys,
-    SrtpProfile,
+    Certificate, Dtls, DtlsError, DtlsEvent, DtlsNoise, DtlsRole, DtlsVersions, Fingerprint,
+    HashAlgorithm, SrtpKeys, SrtpProfile,
 };
 use support::rtp;
 
@@ -22,7 +22,11 @@ struct Weather {
     jitter: Duration,
 }
 
-const FAIR: Weather = Weather { loss: 0.0, duplicates: 0.0, jitter: Duration::ZERO };
+const FAIR: Weather = Weather {
+    loss: 0.0,
+    duplicates: 0.0,
+    jitter: Duration::ZERO,
+};
 const DELAY: Duration = Duration::from_millis(20);
 
 /// A server and a client with one clock between them.
@@ -51,7 +55,10 @@ const CLIENT: usize = 1;
 impl Pair {
     fn new(seed: u64, weather: Weather, versions: DtlsVersions) -> Self {
         let (a, b) = (certificate(seed), certificate(seed + 1));
-        let (of_a, of_b) = (a.fingerprint(HashAlgorithm::Sha256), b.fingerprint(HashAlgorithm::Sha256));
+        let (of_a, of_b) = (
+            a.fingerprint(HashAlgorithm::Sha256),
+            b.fingerprint(HashAlgorithm::Sha256),
+        );
         Self::with(seed, weather, versions, (&a, vec![of_b]), (&b, vec![of_a]))
     }
 
@@ -87,14 +94,17 @@ impl Pair {
                 for _ in 0..copies {
                     if !self.rng.random_bool(self.weather.loss) {
                         let jitter = self.weather.jitter.mul_f64(self.rng.random());
-                        self.flying.push((self.now + DELAY + jitter, 1 - from, datagram.clone()));
+                        self.flying
+                            .push((self.now + DELAY + jitter, 1 - from, datagram.clone()));
                     }
                 }
             }
             let end = &mut self.ends[from];
             while let Some(event) = end.dtls.poll_event() {
                 match event {
-                    DtlsEvent::Connected(keys) => assert!(end.keys.replace(keys).is_none(), "connected twice"),
+                    DtlsEvent::Connected(keys) => {
+                        assert!(end.keys.replace(keys).is_none(), "connected twice")
+                    }
                     DtlsEvent::Data(data) => end.data.push(data),
                     DtlsEvent::Closed => end.closed = true,
                 }
@@ -111,7 +121,9 @@ impl Pair {
                 return true;
             }
             let timers = self.ends.iter().filter_map(|end| end.dtls.poll_timeout());
-            let next = timers.chain(self.flying.iter().map(|flying| flying.0)).min();
+            let next = timers
+                .chain(self.flying.iter().map(|flying| flying.0))
+                .min();
             match next {
                 Some(next) if next <= end => self.now = self.now.max(next),
                 _ => {
@@ -120,14 +132,22 @@ impl Pair {
                 }
             }
             for at in 0..2 {
-                if self.ends[at].dtls.poll_timeout().is_some_and(|timeout| timeout <= self.now) {
+                if self.ends[at]
+                    .dtls
+                    .poll_timeout()
+                    .is_some_and(|timeout| timeout <= self.now)
+                {
                     let now = self.now;
                     let result = self.ends[at].dtls.handle_timeout(now);
                     self.ends[at].error = self.ends[at].error.take().or(result.err());
                 }
             }
             self.flying.sort_by_key(|flying| flying.0);
-            while self.flying.first().is_some_and(|flying| flying.0 <= self.now) {
+            while self
+                .flying
+                .first()
+                .is_some_and(|flying| flying.0 <= self.now)
+            {
                 let (_, to, datagram) = self.flying.remove(0);
                 self.deliver(to, datagram);
             }
@@ -149,7 +169,10 @@ impl Pair {
     }
 
     fn connect(&mut self) {
-        assert!(self.run(Duration::from_secs(30), Self::connected), "no connection on a fair link");
+        assert!(
+            self.run(Duration::from_secs(30), Self::connected),
+            "no connection on a fair link"
+        );
         assert!(!self.failed());
     }
 
@@ -162,14 +185,21 @@ impl Pair {
         for (from, to) in [(SERVER, CLIENT), (CLIENT, SERVER)] {
             let before = self.ends[to].data.len();
             self.send(from, b"still here");
-            assert!(self.run(Duration::from_secs(1), |pair| pair.ends[to].data.len() > before), "from {from}");
+            assert!(
+                self.run(Duration::from_secs(1), |pair| pair.ends[to].data.len()
+                    > before),
+                "from {from}"
+            );
         }
         assert!(!self.failed());
     }
 }
 
 /// Where virtual time starts: the only clock these tests read.
-#[allow(clippy::disallowed_methods, reason = "an Instant comes from nowhere else")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "an Instant comes from nowhere else"
+)]
 fn start() -> Instant {
     Instant::now()
 }
@@ -203,13 +233,19 @@ fn profile_is_an_aead_where_both_sides_know_it() {
     let mut pair = Pair::new(1, FAIR, DtlsVersions::V12);
     pair.connect();
     let profile = pair.ends[SERVER].keys.as_ref().unwrap().profile;
-    assert!(matches!(profile, SrtpProfile::AeadAes128Gcm | SrtpProfile::AeadAes256Gcm));
+    assert!(matches!(
+        profile,
+        SrtpProfile::AeadAes128Gcm | SrtpProfile::AeadAes256Gcm
+    ));
 }
 
 #[test]
 fn server_and_client_of_other_versions_meet_at_1_2() {
     let (a, b) = (certificate(1), certificate(2));
-    for (server, client) in [(DtlsVersions::V13OrV12, DtlsVersions::V12), (DtlsVersions::V12, DtlsVersions::V13OrV12)] {
+    for (server, client) in [
+        (DtlsVersions::V13OrV12, DtlsVersions::V12),
+        (DtlsVersions::V12, DtlsVersions::V13OrV12),
+    ] {
         let mut pair = Pair::new(1, FAIR, DtlsVersions::V12);
         let now = pair.now;
         let of = |certificate: &Certificate| vec![certificate.fingerprint(HashAlgorithm::Sha256)];
@@ -233,24 +269,41 @@ fn handshake_survives_loss_reordering_and_duplication() {
     for percent in [0, 5, 10, 20, 30] {
         let mut slowest = Duration::ZERO;
         for seed in 0..30 {
-            let weather =
-                Weather { loss: f64::from(percent) / 100.0, duplicates: 0.1, jitter: Duration::from_millis(60) };
+            let weather = Weather {
+                loss: f64::from(percent) / 100.0,
+                duplicates: 0.1,
+                jitter: Duration::from_millis(60),
+            };
             let mut pair = Pair::new(seed, weather, DtlsVersions::V12);
             let began = pair.now;
             let connected = pair.run(Duration::from_secs(30), Pair::connected);
-            assert!(connected && !pair.failed(), "loss {percent} %, seed {seed}: {:?}", pair.ends[SERVER].error);
+            assert!(
+                connected && !pair.failed(),
+                "loss {percent} %, seed {seed}: {:?}",
+                pair.ends[SERVER].error
+            );
             slowest = slowest.max(pair.now - began);
         }
-        assert!(slowest < Duration::from_secs(10), "loss {percent} %: {slowest:?}");
+        assert!(
+            slowest < Duration::from_secs(10),
+            "loss {percent} %: {slowest:?}"
+        );
     }
 }
 
 #[test]
 fn handshake_in_1_3_survives_loss() {
     for seed in 0..20 {
-        let weather = Weather { loss: 0.15, duplicates: 0.05, jitter: Duration::from_millis(30) };
+        let weather = Weather {
+            loss: 0.15,
+            duplicates: 0.05,
+            jitter: Duration::from_millis(30),
+        };
         let mut pair = Pair::new(seed, weather, DtlsVersions::V13OrV12);
-        assert!(pair.run(Duration::from_secs(30), Pair::connected), "seed {seed}");
+        assert!(
+            pair.run(Duration::from_secs(30), Pair::connected),
+            "seed {seed}"
+        );
     }
 }
 
@@ -259,7 +312,8 @@ fn every_hash_of_a_fingerprint_is_checked() {
     use HashAlgorithm::{Sha1, Sha224, Sha256, Sha384, Sha512};
     let (a, b, other) = (certificate(1), certificate(2), certificate(3));
     for algorithm in [Sha1, Sha224, Sha256, Sha384, Sha512] {
-        let right = |of: &Certificate| vec![other.fingerprint(algorithm), of.fingerprint(algorithm)];
+        let right =
+            |of: &Certificate| vec![other.fingerprint(algorithm), of.fingerprint(algorithm)];
         let mut pair = Pair::with(1, FAIR, DtlsVersions::V12, (&a, right(&b)), (&b, right(&a)));
         pair.connect();
     }
@@ -273,14 +327,22 @@ fn wrong_certificate_releases_no_keys_in_either_role_and_version() {
         for wrong in [vec![], right(&other), right(&a)] {
             let mut pair = Pair::with(1, FAIR, versions, (&a, wrong.clone()), (&b, right(&a)));
             pair.run(Duration::from_secs(40), |_| false);
-            assert_eq!(pair.ends[SERVER].error, Some(DtlsError::FingerprintMismatch), "{versions:?}");
+            assert_eq!(
+                pair.ends[SERVER].error,
+                Some(DtlsError::FingerprintMismatch),
+                "{versions:?}"
+            );
             assert!(pair.ends[SERVER].keys.is_none());
             assert!(pair.ends[SERVER].dtls.send(pair.now, b"x").is_err());
             assert!(pair.ends[SERVER].data.is_empty());
         }
         let mut pair = Pair::with(1, FAIR, versions, (&a, right(&b)), (&b, right(&other)));
         pair.run(Duration::from_secs(40), |_| false);
-        assert_eq!(pair.ends[CLIENT].error, Some(DtlsError::FingerprintMismatch), "{versions:?}");
+        assert_eq!(
+            pair.ends[CLIENT].error,
+            Some(DtlsError::FingerprintMismatch),
+            "{versions:?}"
+        );
         assert!(pair.ends[CLIENT].keys.is_none() && pair.ends[SERVER].keys.is_none());
     }
 }
@@ -291,7 +353,10 @@ fn silence_times_out() {
     let mut pair = Pair::new(1, silent, DtlsVersions::V12);
     pair.run(Duration::from_mins(1), |_| false);
     assert_eq!(pair.ends[CLIENT].error, Some(DtlsError::Timeout));
-    assert_eq!(pair.ends[SERVER].error, None, "nobody began: the transport's own timers decide");
+    assert_eq!(
+        pair.ends[SERVER].error, None,
+        "nobody began: the transport's own timers decide"
+    );
     assert!(pair.now - start() < Duration::from_secs(61));
 }
 
@@ -302,7 +367,10 @@ fn close_reaches_the_other_side() {
     let now = pair.now;
     pair.ends[SERVER].dtls.close(now);
     assert!(pair.run(Duration::from_secs(1), |pair| pair.ends[CLIENT].closed));
-    assert_eq!(pair.ends[CLIENT].dtls.send(now, b"late"), Err(DtlsError::Closed));
+    assert_eq!(
+        pair.ends[CLIENT].dtls.send(now, b"late"),
+        Err(DtlsError::Closed)
+    );
     assert_eq!(pair.ends[SERVER].dtls.poll_timeout(), None);
     assert!(!pair.failed());
 }
@@ -320,9 +388,18 @@ fn second_handshake_is_ignored_and_the_first_keeps_its_keys() {
     while let Some(hello) = again.poll_transmit() {
         pair.deliver(SERVER, hello);
     }
-    assert!(pair.ends[SERVER].dtls.poll_transmit().is_none(), "no answer");
+    assert!(
+        pair.ends[SERVER].dtls.poll_transmit().is_none(),
+        "no answer"
+    );
     assert!(pair.ends[SERVER].dtls.poll_event().is_none());
-    assert_eq!(pair.ends[SERVER].dtls.counters().get(DtlsNoise::SecondHandshake), 1);
+    assert_eq!(
+        pair.ends[SERVER]
+            .dtls
+            .counters()
+            .get(DtlsNoise::SecondHandshake),
+        1
+    );
     pair.assert_alive();
 }
 
@@ -356,7 +433,11 @@ fn noise_on_an_established_association_is_dropped_and_counted() {
                     let at = rng.random_range(0..datagram.len());
                     datagram[at] ^= 1 << rng.random_range(0..8);
                 }
-                2 => datagram = (0..rng.random_range(0..200)).map(|_| rng.random()).collect(),
+                2 => {
+                    datagram = (0..rng.random_range(0..200))
+                        .map(|_| rng.random())
+                        .collect()
+                }
                 // A record of the current epoch, shorter and longer than nonce and tag.
                 _ => {
                     let len = rng.random_range(0..40_u16);
@@ -367,7 +448,12 @@ fn noise_on_an_established_association_is_dropped_and_counted() {
                 }
             }
             pair.deliver(to, datagram);
-            assert!(!pair.failed(), "round {round}: {:?} {:?}", pair.ends[0].error, pair.ends[1].error);
+            assert!(
+                !pair.failed(),
+                "round {round}: {:?} {:?}",
+                pair.ends[0].error,
+                pair.ends[1].error
+            );
         }
         pair.run(Duration::from_secs(5), |_| false);
         assert!(pair.ends[SERVER].dtls.counters().get(DtlsNoise::Malformed) > 0);
@@ -386,7 +472,13 @@ fn application_data_in_the_clear_never_comes_out() {
     pair.deliver(CLIENT, clear);
     pair.run(Duration::from_secs(1), |_| false);
     assert!(pair.ends.iter().all(|end| end.data.is_empty()));
-    assert_eq!(pair.ends[SERVER].dtls.counters().get(DtlsNoise::PlaintextData), 2);
+    assert_eq!(
+        pair.ends[SERVER]
+            .dtls
+            .counters()
+            .get(DtlsNoise::PlaintextData),
+        2
+    );
     pair.assert_alive();
 }
 
@@ -395,7 +487,15 @@ fn garbage_before_and_during_the_handshake_does_not_stop_it() {
     let mut pair = Pair::new(1, FAIR, DtlsVersions::V12);
     let mut rng = SmallRng::seed_from_u64(3);
     for _ in 0..10_000 {
-        let mut datagram = vec![rng.random_range(20..24), 254, 253, 0, rng.random_range(0..2), 0, 0];
+        let mut datagram = vec![
+            rng.random_range(20..24),
+            254,
+            253,
+            0,
+            rng.random_range(0..2),
+            0,
+            0,
+        ];
         let len = rng.random_range(0..60_u16);
         datagram.extend(rng.random::<[u8; 4]>());
         datagram.extend(len.to_be_bytes());
@@ -423,5 +523,8 @@ fn flood_of_hellos_costs_a_bounded_number_of_them() {
         answered += datagram.len();
     }
     assert!(answered < 4_000, "{answered} bytes for one client");
-    assert!(pair.run(Duration::from_secs(30), Pair::connected), "the honest client gets through all the same");
+    assert!(
+        pair.run(Duration::from_secs(30), Pair::connected),
+        "the honest client gets through all the same"
+    );
 }

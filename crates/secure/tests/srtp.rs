@@ -11,7 +11,10 @@ use support::{PROFILES, master, rtcp, rtp};
 
 fn pair(profile: SrtpProfile) -> (SrtpSender, SrtpReceiver) {
     let master = master(profile, 1);
-    (SrtpSender::new(profile, &master), SrtpReceiver::new(profile, &master))
+    (
+        SrtpSender::new(profile, &master),
+        SrtpReceiver::new(profile, &master),
+    )
 }
 
 /// A packet sealed out of place.
@@ -20,7 +23,9 @@ fn seal(sender: &mut SrtpSender, ssrc: u32, sequence: u16, payload: &[u8]) -> Ve
     let header = rtp(ssrc, sequence, &[]);
     let mut out = vec![0; header.len() + payload.len() + sender.rtp_overhead()];
     out[..header.len()].copy_from_slice(&header);
-    let len = sender.seal_rtp(stream, &mut out, header.len(), &[], payload).unwrap();
+    let len = sender
+        .seal_rtp(stream, &mut out, header.len(), &[], payload)
+        .unwrap();
     assert_eq!(len, out.len());
     out
 }
@@ -36,15 +41,24 @@ fn in_place_and_out_of_place_make_the_same_packet_and_it_opens() {
             let stream = whole.stream(7);
             let mut protected = packet.clone();
             protected.resize(packet.len() + profile.tag_len(), 0);
-            assert_eq!(whole.protect_rtp(stream, &mut protected, packet.len()), Ok(protected.len()));
+            assert_eq!(
+                whole.protect_rtp(stream, &mut protected, packet.len()),
+                Ok(protected.len())
+            );
 
             let header_len = packet.len() - payload.len();
             let mut slot = vec![0xee; 1_500];
             slot[..header_len].copy_from_slice(&packet[..header_len]);
             let stream = split.stream(7);
             let (prefix, rest) = payload.split_at(prefix_len);
-            let len = split.seal_rtp(stream, &mut slot, header_len, prefix, rest).unwrap();
-            assert_eq!(&slot[..len], &protected[..], "{profile:?}, prefix of {prefix_len}");
+            let len = split
+                .seal_rtp(stream, &mut slot, header_len, prefix, rest)
+                .unwrap();
+            assert_eq!(
+                &slot[..len],
+                &protected[..],
+                "{profile:?}, prefix of {prefix_len}"
+            );
 
             let opened = receiver.unprotect_rtp(&mut protected).unwrap();
             assert_eq!(&protected[..opened], &packet[..]);
@@ -56,13 +70,18 @@ fn in_place_and_out_of_place_make_the_same_packet_and_it_opens() {
 fn rollover_counter_rises_at_the_wrap_and_late_packets_of_before_it_open() {
     for profile in PROFILES {
         let (mut sender, mut receiver) = pair(profile);
-        let sealed: Vec<_> = (65_530..65_545_u32).map(|i| seal(&mut sender, 7, i as u16, b"media")).collect();
+        let sealed: Vec<_> = (65_530..65_545_u32)
+            .map(|i| seal(&mut sender, 7, i as u16, b"media"))
+            .collect();
         let stream = sender.stream(7);
         assert_eq!(sender.rollover(stream), Some(1));
         // 65,533 and 65,535 arrive after the wrap.
         for at in [0, 1, 2, 4, 6, 7, 3, 5, 8, 9, 10, 14] {
             let mut packet = sealed[at].clone();
-            assert!(receiver.unprotect_rtp(&mut packet).is_ok(), "{profile:?}, packet {at}");
+            assert!(
+                receiver.unprotect_rtp(&mut packet).is_ok(),
+                "{profile:?}, packet {at}"
+            );
         }
     }
 }
@@ -84,16 +103,26 @@ fn replayed_packets_are_dropped_whatever_their_rollover_counter() {
         let (mut sender, mut receiver) = pair(profile);
         let first = seal(&mut sender, 7, 100, b"media");
         assert!(receiver.unprotect_rtp(&mut first.clone()).is_ok());
-        assert_eq!(receiver.unprotect_rtp(&mut first.clone()), Err(Reject::Replayed));
+        assert_eq!(
+            receiver.unprotect_rtp(&mut first.clone()),
+            Err(Reject::Replayed)
+        );
         for index in (0..70_000_u32).step_by(500) {
-            receiver.unprotect_rtp(&mut seal(&mut sender, 7, (200 + index) as u16, b"media")).unwrap();
+            receiver
+                .unprotect_rtp(&mut seal(&mut sender, 7, (200 + index) as u16, b"media"))
+                .unwrap();
         }
         // The same sequence number now lies near the highest one, a rollover later: another nonce, another tag.
         for index in (70_000..65_536 + 65_636_u32).step_by(500) {
-            receiver.unprotect_rtp(&mut seal(&mut sender, 7, (200 + index) as u16, b"media")).unwrap();
+            receiver
+                .unprotect_rtp(&mut seal(&mut sender, 7, (200 + index) as u16, b"media"))
+                .unwrap();
         }
         let replay = receiver.unprotect_rtp(&mut first.clone());
-        assert!(matches!(replay, Err(Reject::Unauthentic | Reject::TooOld)), "{profile:?}: {replay:?}");
+        assert!(
+            matches!(replay, Err(Reject::Unauthentic | Reject::TooOld)),
+            "{profile:?}: {replay:?}"
+        );
     }
 }
 
@@ -102,9 +131,17 @@ fn packets_behind_the_window_are_dropped() {
     let (mut sender, mut receiver) = pair(SrtpProfile::AeadAes128Gcm);
     let late = seal(&mut sender, 7, 1, b"media");
     let lost = seal(&mut sender, 7, 2, b"media");
-    receiver.unprotect_rtp(&mut seal(&mut sender, 7, 1_025, b"media")).unwrap();
-    assert_eq!(receiver.unprotect_rtp(&mut late.clone()), Err(Reject::TooOld));
-    assert!(receiver.unprotect_rtp(&mut lost.clone()).is_ok(), "a client's retransmission under its own index");
+    receiver
+        .unprotect_rtp(&mut seal(&mut sender, 7, 1_025, b"media"))
+        .unwrap();
+    assert_eq!(
+        receiver.unprotect_rtp(&mut late.clone()),
+        Err(Reject::TooOld)
+    );
+    assert!(
+        receiver.unprotect_rtp(&mut lost.clone()).is_ok(),
+        "a client's retransmission under its own index"
+    );
 }
 
 #[test]
@@ -116,11 +153,17 @@ fn change_of_any_byte_is_rejected_and_leaves_no_trace() {
             for bit in [0x01, 0x80] {
                 let mut packet = sealed.clone();
                 packet[at] ^= bit;
-                assert!(receiver.unprotect_rtp(&mut packet).is_err(), "{profile:?}, byte {at}");
+                assert!(
+                    receiver.unprotect_rtp(&mut packet).is_err(),
+                    "{profile:?}, byte {at}"
+                );
             }
         }
         for len in 0..sealed.len() {
-            assert!(receiver.unprotect_rtp(&mut sealed[..len].to_vec()).is_err(), "{profile:?}, cut at {len}");
+            assert!(
+                receiver.unprotect_rtp(&mut sealed[..len].to_vec()).is_err(),
+                "{profile:?}, cut at {len}"
+            );
         }
         assert!(receiver.ssrcs().is_empty());
         assert!(receiver.unprotect_rtp(&mut sealed.clone()).is_ok());
@@ -130,10 +173,18 @@ fn change_of_any_byte_is_rejected_and_leaves_no_trace() {
         for at in 0..report.len() {
             let mut packet = report.clone();
             packet[at] ^= 0x10;
-            assert!(receiver.unprotect_rtcp(&mut packet).is_err(), "{profile:?}, RTCP byte {at}");
+            assert!(
+                receiver.unprotect_rtcp(&mut packet).is_err(),
+                "{profile:?}, RTCP byte {at}"
+            );
         }
         for len in 0..report.len() {
-            assert!(receiver.unprotect_rtcp(&mut report[..len].to_vec()).is_err(), "{profile:?}, RTCP cut at {len}");
+            assert!(
+                receiver
+                    .unprotect_rtcp(&mut report[..len].to_vec())
+                    .is_err(),
+                "{profile:?}, RTCP cut at {len}"
+            );
         }
         assert!(receiver.unprotect_rtcp(&mut report).is_ok());
     }
@@ -143,9 +194,15 @@ fn change_of_any_byte_is_rejected_and_leaves_no_trace() {
 fn plain_packets_are_rejected() {
     for profile in PROFILES {
         let (_, mut receiver) = pair(profile);
-        assert_eq!(receiver.unprotect_rtp(&mut rtp(7, 1, &[5; 100])), Err(Reject::Unauthentic));
+        assert_eq!(
+            receiver.unprotect_rtp(&mut rtp(7, 1, &[5; 100])),
+            Err(Reject::Unauthentic)
+        );
         let mut report = rtcp(7, 20);
-        assert!(matches!(receiver.unprotect_rtcp(&mut report), Err(Reject::Unauthentic | Reject::Unencrypted)));
+        assert!(matches!(
+            receiver.unprotect_rtcp(&mut report),
+            Err(Reject::Unauthentic | Reject::Unencrypted)
+        ));
     }
 }
 
@@ -161,7 +218,10 @@ fn rtcp_opens_once() {
             let again = packet.clone();
             let len = receiver.unprotect_rtcp(&mut packet).unwrap();
             assert_eq!(&packet[..len], &plain[..]);
-            assert_eq!(receiver.unprotect_rtcp(&mut again.clone()), Err(Reject::Replayed));
+            assert_eq!(
+                receiver.unprotect_rtcp(&mut again.clone()),
+                Err(Reject::Replayed)
+            );
         }
     }
 }
@@ -178,7 +238,11 @@ fn ssrcs_beyond_the_cap_are_rejected_and_known_ones_go_on() {
         }
     }
     assert_eq!(receiver.ssrcs().len(), MAX_INBOUND_SSRCS);
-    assert!(receiver.unprotect_rtp(&mut seal(&mut sender, 63, 2, b"media")).is_ok());
+    assert!(
+        receiver
+            .unprotect_rtp(&mut seal(&mut sender, 63, 2, b"media"))
+            .is_ok()
+    );
 }
 
 #[test]
@@ -193,11 +257,20 @@ fn one_index_is_sealed_once_through_every_door() {
         let before = slot;
         let sealed = sender.seal_rtp(stream, &mut slot, header.len(), &[], b"other bytes");
         assert_eq!(sealed, Err(SealError::IndexUsed));
-        assert_eq!(sender.protect_rtp(stream, &mut slot, header.len() + 20), Err(SealError::IndexUsed));
+        assert_eq!(
+            sender.protect_rtp(stream, &mut slot, header.len() + 20),
+            Err(SealError::IndexUsed)
+        );
         assert_eq!(slot, before, "nothing of the refused packet was written");
 
-        assert_eq!(sender.stream(7), stream, "an SSRC has one stream, and its indices are never forgotten");
-        sender.seal_rtp(stream, &mut slot, header.len(), b"x", b"y").unwrap_err();
+        assert_eq!(
+            sender.stream(7),
+            stream,
+            "an SSRC has one stream, and its indices are never forgotten"
+        );
+        sender
+            .seal_rtp(stream, &mut slot, header.len(), b"x", b"y")
+            .unwrap_err();
     }
 }
 
@@ -206,12 +279,19 @@ fn late_packet_may_fill_a_gap_but_not_from_beyond_the_window() {
     let (mut sender, mut receiver) = pair(SrtpProfile::AeadAes128Gcm);
     seal(&mut sender, 7, 1, b"media");
     seal(&mut sender, 7, 1_000, b"media");
-    assert!(receiver.unprotect_rtp(&mut seal(&mut sender, 7, 2, b"late")).is_ok());
+    assert!(
+        receiver
+            .unprotect_rtp(&mut seal(&mut sender, 7, 2, b"late"))
+            .is_ok()
+    );
     seal(&mut sender, 7, 3_000, b"media");
     let stream = sender.stream(7);
     let mut packet = rtp(7, 1_001, &[0; 40]);
     let len = packet.len() - 16;
-    assert_eq!(sender.protect_rtp(stream, &mut packet, len), Err(SealError::IndexTooOld));
+    assert_eq!(
+        sender.protect_rtp(stream, &mut packet, len),
+        Err(SealError::IndexTooOld)
+    );
 }
 
 #[test]
@@ -224,13 +304,32 @@ fn our_own_mistakes_are_named() {
     let seal = |sender: &mut SrtpSender, slot: &mut [u8], header_len, payload: &[u8]| {
         sender.seal_rtp(stream, slot, header_len, &[], payload)
     };
-    assert_eq!(seal(&mut sender, &mut slot, 11, b""), Err(SealError::Malformed));
-    assert_eq!(seal(&mut sender, &mut slot, 16, b""), Err(SealError::Malformed));
-    assert_eq!(seal(&mut sender, &mut slot, 12, &[0; 13]), Err(SealError::NoRoom));
-    assert_eq!(seal(&mut sender, &mut slot, 12, &[0; 12]), Ok(40), "a refused packet uses no index");
+    assert_eq!(
+        seal(&mut sender, &mut slot, 11, b""),
+        Err(SealError::Malformed)
+    );
+    assert_eq!(
+        seal(&mut sender, &mut slot, 16, b""),
+        Err(SealError::Malformed)
+    );
+    assert_eq!(
+        seal(&mut sender, &mut slot, 12, &[0; 13]),
+        Err(SealError::NoRoom)
+    );
+    assert_eq!(
+        seal(&mut sender, &mut slot, 12, &[0; 12]),
+        Ok(40),
+        "a refused packet uses no index"
+    );
     slot[11] = 8;
-    assert_eq!(seal(&mut sender, &mut slot, 12, &[0; 12]), Err(SealError::WrongStream));
-    assert_eq!(sender.protect_rtcp(&mut vec![0x80, 200, 0]), Err(SealError::Malformed));
+    assert_eq!(
+        seal(&mut sender, &mut slot, 12, &[0; 12]),
+        Err(SealError::WrongStream)
+    );
+    assert_eq!(
+        sender.protect_rtcp(&mut vec![0x80, 200, 0]),
+        Err(SealError::Malformed)
+    );
 }
 
 #[test]
@@ -243,7 +342,11 @@ fn noise_never_passes_nor_panics() {
             let mut packet = honest.clone();
             packet.truncate(rng.random_range(0..=packet.len()));
             for _ in 0..rng.random_range(1..8) {
-                if let Some(at) = packet.len().checked_sub(1).map(|last| rng.random_range(0..=last)) {
+                if let Some(at) = packet
+                    .len()
+                    .checked_sub(1)
+                    .map(|last| rng.random_range(0..=last))
+                {
                     packet[at] = rng.random();
                 }
             }

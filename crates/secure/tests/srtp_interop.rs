@@ -43,7 +43,11 @@ fn they_open_what_we_seal_across_a_wrap() {
             let mut packet = plain.clone();
             packet.resize(plain.len() + ours.rtp_overhead(), 0);
             ours.protect_rtp(stream, &mut packet, plain.len()).unwrap();
-            assert_eq!(&them.decrypt_rtp(&packet).unwrap()[..], &plain[..], "{profile:?}, packet {i}");
+            assert_eq!(
+                &them.decrypt_rtp(&packet).unwrap()[..],
+                &plain[..],
+                "{profile:?}, packet {i}"
+            );
         }
     }
 }
@@ -73,7 +77,11 @@ fn rtcp_opens_both_ways() {
             let plain = rtcp(0x1234_5678, blocks);
             let mut packet = plain.clone();
             sender.protect_rtcp(&mut packet).unwrap();
-            assert_eq!(&them_in.decrypt_rtcp(&packet).unwrap()[..], &plain[..], "{profile:?}");
+            assert_eq!(
+                &them_in.decrypt_rtcp(&packet).unwrap()[..],
+                &plain[..],
+                "{profile:?}"
+            );
 
             let mut packet = them_out.encrypt_rtcp(&plain).unwrap().to_vec();
             let len = receiver.unprotect_rtcp(&mut packet).unwrap();

@@ -8,8 +8,9 @@ use bytes::Bytes;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use sluice_peer::{
-    CandidateKind, Certificate, ChannelId, ChannelSettings, Credentials, DataRole, DtlsRole, DtlsVersions, Fingerprint,
-    HashAlgorithm, Peer, PeerConfig, PeerEvent, Protocol, Received, RemoteCandidate, RemoteDescription, SendOutcome,
+    CandidateKind, Certificate, ChannelId, ChannelSettings, Credentials, DataRole, DtlsRole,
+    DtlsVersions, Fingerprint, HashAlgorithm, Peer, PeerConfig, PeerEvent, Protocol, Received,
+    RemoteCandidate, RemoteDescription, SendOutcome,
 };
 use sluice_wire::id::{PeerId, Ssrc};
 use sluice_wire::rtcp::{Rtcp, parse_compound};
@@ -115,10 +116,16 @@ impl Client {
             controlling: settings.controlling,
             versions: settings.versions,
             data: settings.data,
-            ..PeerConfig::new(PeerId(settings.seed as u32), credentials.clone(), settings.certificate.clone(), rng.random())
+            ..PeerConfig::new(
+                PeerId(settings.seed as u32),
+                credentials.clone(),
+                settings.certificate.clone(),
+                rng.random(),
+            )
         };
         let mut peer = Peer::new(now, config);
-        peer.add_local_address(settings.address, settings.address).expect("a usable address");
+        peer.add_local_address(settings.address, settings.address)
+            .expect("a usable address");
         Self {
             peer,
             microphone: None,
@@ -144,13 +151,17 @@ impl Client {
 
     /// What the other side is told.
     pub fn description(&self) -> Description {
-        let candidates = self.peer.local_candidates().iter().map(|candidate| RemoteCandidate {
-            foundation: candidate.foundation.clone(),
-            priority: candidate.priority,
-            addr: candidate.addr,
-            kind: CandidateKind::Host,
-            protocol: Protocol::Udp,
-        });
+        let candidates = self
+            .peer
+            .local_candidates()
+            .iter()
+            .map(|candidate| RemoteCandidate {
+                foundation: candidate.foundation.clone(),
+                priority: candidate.priority,
+                addr: candidate.addr,
+                kind: CandidateKind::Host,
+                protocol: Protocol::Udp,
+            });
         Description {
             ice: self.credentials.clone(),
             ice_lite: self.settings.lite,
@@ -211,12 +222,17 @@ impl Client {
 
     /// Opens a data channel as soon as it can.
     pub fn open_channel(&mut self, now: Instant, settings: ChannelSettings) {
-        assert!(self.peer.open_data_channel(now, settings), "no room for another channel");
+        assert!(
+            self.peer.open_data_channel(now, settings),
+            "no room for another channel"
+        );
     }
 
     /// Sends on the channel of this label.
     pub fn send(&mut self, now: Instant, label: &str, bytes: &Bytes) -> SendOutcome {
-        let Some(id) = self.peer.data_channel(label) else { return SendOutcome::NotOpen };
+        let Some(id) = self.peer.data_channel(label) else {
+            return SendOutcome::NotOpen;
+        };
         self.peer.send_data(now, id, bytes, true, SEND_LIMIT)
     }
 
@@ -238,7 +254,11 @@ impl Client {
         if !self.peer.is_connected() || self.peer.path().is_none() {
             return;
         }
-        let mut sealer = Sealer { peer: &mut self.peer, transmits: &mut self.transmits, origin: self.origin };
+        let mut sealer = Sealer {
+            peer: &mut self.peer,
+            transmits: &mut self.transmits,
+            origin: self.origin,
+        };
         if let Some(microphone) = &mut self.microphone {
             microphone.handle_timeout(now, &mut sealer);
         }
@@ -251,7 +271,13 @@ impl Client {
         }
         if !feedback.is_empty() {
             if !matches!(feedback.first(), Some(Rtcp::ReceiverReport { .. })) {
-                feedback.insert(0, Rtcp::ReceiverReport { ssrc: self.rtcp_ssrc, reports: Vec::new() });
+                feedback.insert(
+                    0,
+                    Rtcp::ReceiverReport {
+                        ssrc: self.rtcp_ssrc,
+                        reports: Vec::new(),
+                    },
+                );
             }
             sealer.send_rtcp(&feedback);
         }
@@ -260,19 +286,34 @@ impl Client {
     /// The next datagram it sends.
     pub fn poll_transmit(&mut self) -> Option<Datagram> {
         while let Some(transmit) = self.peer.poll_transmit() {
-            let datagram = Datagram { from: transmit.local, to: transmit.remote, bytes: transmit.bytes };
+            let datagram = Datagram {
+                from: transmit.local,
+                to: transmit.remote,
+                bytes: transmit.bytes,
+            };
             self.transmits.push_back(datagram);
         }
         let datagram = self.transmits.pop_front()?;
-        Some(Datagram { from: self.settings.address, ..datagram })
+        Some(Datagram {
+            from: self.settings.address,
+            ..datagram
+        })
     }
 
     /// When to call [`Client::handle_timeout`].
     pub fn poll_timeout(&mut self, now: Instant) -> Option<Instant> {
         let mut timeouts = vec![self.peer.poll_timeout()];
         if self.peer.is_connected() && self.peer.path().is_some() {
-            timeouts.push(self.microphone.as_ref().map(|microphone| microphone.poll_timeout().unwrap_or(now)));
-            timeouts.push(self.camera.as_ref().map(|camera| camera.poll_timeout().unwrap_or(now)));
+            timeouts.push(
+                self.microphone
+                    .as_ref()
+                    .map(|microphone| microphone.poll_timeout().unwrap_or(now)),
+            );
+            timeouts.push(
+                self.camera
+                    .as_ref()
+                    .map(|camera| camera.poll_timeout().unwrap_or(now)),
+            );
             timeouts.extend(self.inbound.iter().map(Inbound::poll_timeout));
         }
         timeouts.into_iter().flatten().min()
@@ -280,7 +321,10 @@ impl Client {
 
     /// The address its transport believes to have.
     fn local(&self) -> SocketAddr {
-        self.peer.local_candidates().first().map_or(self.settings.address, |candidate| candidate.bound)
+        self.peer
+            .local_candidates()
+            .first()
+            .map_or(self.settings.address, |candidate| candidate.bound)
     }
 
     fn handle_rtp(&mut self, now: Instant, packet: &[u8]) {
@@ -288,7 +332,11 @@ impl Client {
             self.unknown_packets += 1;
             return;
         };
-        match self.inbound.iter_mut().find(|inbound| inbound.owns(view.header().ssrc)) {
+        match self
+            .inbound
+            .iter_mut()
+            .find(|inbound| inbound.owns(view.header().ssrc))
+        {
             Some(inbound) => inbound.handle_rtp(now, &view),
             None => self.unknown_packets += 1,
         }
@@ -302,7 +350,11 @@ impl Client {
         for packet in packets {
             match packet {
                 Rtcp::SenderReport { ssrc, ntp, rtp, .. } => {
-                    if let Some(inbound) = self.inbound.iter_mut().find(|inbound| inbound.ssrc() == ssrc) {
+                    if let Some(inbound) = self
+                        .inbound
+                        .iter_mut()
+                        .find(|inbound| inbound.ssrc() == ssrc)
+                    {
                         inbound.handle_sender_report(now, ntp, rtp);
                     }
                 }
@@ -326,7 +378,11 @@ impl Client {
     }
 
     fn retransmit(&mut self, media: Ssrc, lost: &[u16]) {
-        let mut sealer = Sealer { peer: &mut self.peer, transmits: &mut self.transmits, origin: self.origin };
+        let mut sealer = Sealer {
+            peer: &mut self.peer,
+            transmits: &mut self.transmits,
+            origin: self.origin,
+        };
         let audio = self.microphone.iter_mut().map(OpusSource::stream_mut);
         let video = self.camera.iter_mut().flat_map(Vp8Source::streams_mut);
         if let Some(stream) = audio.chain(video).find(|stream| stream.ssrc() == media) {
@@ -346,7 +402,14 @@ impl Client {
 
 fn random_credentials(rng: &mut SmallRng) -> Credentials {
     let mut text = |len| -> String {
-        (0..len).map(|_| char::from(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"[rng.random_range(0..62)])).collect()
+        (0..len)
+            .map(|_| {
+                char::from(
+                    b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                        [rng.random_range(0..62)],
+                )
+            })
+            .collect()
     };
     Credentials::new(text(8), text(24))
 }

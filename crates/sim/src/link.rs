@@ -62,12 +62,19 @@ impl Default for LinkSettings {
 impl LinkSettings {
     /// An ideal link with this delay.
     pub fn delayed(delay: Duration) -> Self {
-        Self { delay, ..Self::default() }
+        Self {
+            delay,
+            ..Self::default()
+        }
     }
 
     /// A link with this delay that loses this share of datagrams.
     pub fn lossy(delay: Duration, loss: f64) -> Self {
-        Self { delay, loss: Loss::Random(loss), ..Self::default() }
+        Self {
+            delay,
+            loss: Loss::Random(loss),
+            ..Self::default()
+        }
     }
 
     /// A poor radio link: loss, bursts' worth of jitter, reordering and duplicates.
@@ -149,7 +156,8 @@ impl Link {
             return [None, None];
         };
         self.counters.bytes += len as u64;
-        let mut arrival = left + self.settings.delay + self.settings.jitter.mul_f64(self.rng.random());
+        let mut arrival =
+            left + self.settings.delay + self.settings.jitter.mul_f64(self.rng.random());
         if self.rng.random_bool(self.settings.reorder) {
             arrival += self.settings.reorder_by.mul_f64(self.rng.random());
         } else {
@@ -158,7 +166,10 @@ impl Link {
         }
         let again = self.rng.random_bool(self.settings.duplicate);
         self.counters.duplicated += u64::from(again);
-        [Some(arrival), again.then(|| arrival + DUPLICATE_LAG.mul_f64(self.rng.random()))]
+        [
+            Some(arrival),
+            again.then(|| arrival + DUPLICATE_LAG.mul_f64(self.rng.random())),
+        ]
     }
 
     fn loses(&mut self) -> bool {
@@ -167,7 +178,9 @@ impl Link {
             Loss::Total => true,
             Loss::Random(share) => self.rng.random_bool(share),
             Loss::Bursts { begin, end } => {
-                let turns = self.rng.random_bool(if self.in_burst { end } else { begin });
+                let turns = self
+                    .rng
+                    .random_bool(if self.in_burst { end } else { begin });
                 self.in_burst ^= turns;
                 self.in_burst
             }
@@ -176,7 +189,9 @@ impl Link {
 
     /// When the last bit leaves, or `None` when the queue is full.
     fn transmit(&mut self, now: Instant, len: usize) -> Option<Instant> {
-        let Some(rate) = self.settings.rate else { return Some(now) };
+        let Some(rate) = self.settings.rate else {
+            return Some(now);
+        };
         let begin = self.busy_until.map_or(now, |busy| busy.max(now));
         let waiting = (begin - now).as_secs_f64() * rate as f64 / 8.0;
         if waiting > self.settings.queue as f64 {
@@ -202,7 +217,9 @@ mod tests {
         let start = clock::start();
         let mut link = Link::new(settings, seed);
         (0..count)
-            .map(|i| link.carry(start + Duration::from_millis(i as u64), 1_000)[0].map(|at| at - start))
+            .map(|i| {
+                link.carry(start + Duration::from_millis(i as u64), 1_000)[0].map(|at| at - start)
+            })
             .collect()
     }
 
@@ -215,10 +232,20 @@ mod tests {
 
     #[test]
     fn jitter_alone_keeps_the_order_and_reordering_breaks_it() {
-        let jittery = LinkSettings { jitter: Duration::from_millis(50), ..LinkSettings::default() };
+        let jittery = LinkSettings {
+            jitter: Duration::from_millis(50),
+            ..LinkSettings::default()
+        };
         let in_order = |times: Vec<Option<Duration>>| times.iter().flatten().is_sorted();
         assert!(in_order(arrivals(jittery, 1, 1_000)));
-        assert!(!in_order(arrivals(LinkSettings { reorder: 0.1, ..jittery }, 1, 1_000)));
+        assert!(!in_order(arrivals(
+            LinkSettings {
+                reorder: 0.1,
+                ..jittery
+            },
+            1,
+            1_000
+        )));
     }
 
     #[test]
@@ -226,19 +253,43 @@ mod tests {
         let lost = |times: &[Option<Duration>]| times.iter().filter(|at| at.is_none()).count();
         let random = arrivals(LinkSettings::lossy(Duration::ZERO, 0.1), 1, 10_000);
         assert!((800..1_200).contains(&lost(&random)));
-        let bursts =
-            arrivals(LinkSettings { loss: Loss::Bursts { begin: 0.01, end: 0.1 }, ..LinkSettings::default() }, 1, 10_000);
-        let runs = bursts.windows(2).filter(|pair| pair[0].is_some() && pair[1].is_none()).count();
-        assert!(lost(&bursts) / runs >= 5, "{} lost in {runs} bursts", lost(&bursts));
+        let bursts = arrivals(
+            LinkSettings {
+                loss: Loss::Bursts {
+                    begin: 0.01,
+                    end: 0.1,
+                },
+                ..LinkSettings::default()
+            },
+            1,
+            10_000,
+        );
+        let runs = bursts
+            .windows(2)
+            .filter(|pair| pair[0].is_some() && pair[1].is_none())
+            .count();
+        assert!(
+            lost(&bursts) / runs >= 5,
+            "{} lost in {runs} bursts",
+            lost(&bursts)
+        );
     }
 
     #[test]
     fn limited_rate_spaces_datagrams_and_drops_beyond_the_queue() {
         let start = clock::start();
-        let settings = LinkSettings { rate: Some(1_000_000), queue: 10_000, ..LinkSettings::default() };
+        let settings = LinkSettings {
+            rate: Some(1_000_000),
+            queue: 10_000,
+            ..LinkSettings::default()
+        };
         let mut link = Link::new(settings, 1);
         let arrived: Vec<_> = (0..100).filter_map(|_| link.carry(start, 972)[0]).collect();
-        assert_eq!(arrived.len(), 11, "ten thousand bytes wait, one datagram is on the wire");
+        assert_eq!(
+            arrived.len(),
+            11,
+            "ten thousand bytes wait, one datagram is on the wire"
+        );
         assert_eq!(arrived[1] - arrived[0], Duration::from_millis(8));
         assert_eq!(link.counters().overflowed, 89);
     }

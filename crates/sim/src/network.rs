@@ -31,7 +31,13 @@ pub struct Network {
 impl Network {
     /// A network whose links are all like `default` until set otherwise.
     pub fn new(default: LinkSettings, seed: u64) -> Self {
-        Self { seed, default, links: HashMap::new(), under_way: BTreeMap::new(), sent: 0 }
+        Self {
+            seed,
+            default,
+            links: HashMap::new(),
+            under_way: BTreeMap::new(),
+            sent: 0,
+        }
     }
 
     /// Sets the direction `from` → `to`.
@@ -53,15 +59,21 @@ impl Network {
 
     /// Counters of the direction `from` → `to`.
     pub fn counters(&self, from: IpAddr, to: IpAddr) -> LinkCounters {
-        self.links.get(&(from, to)).map(Link::counters).unwrap_or_default()
+        self.links
+            .get(&(from, to))
+            .map(Link::counters)
+            .unwrap_or_default()
     }
 
     /// Takes a datagram.
     pub fn send(&mut self, now: Instant, datagram: Datagram) {
-        let arrivals = self.link(datagram.from.ip(), datagram.to.ip()).carry(now, datagram.bytes.len());
+        let arrivals = self
+            .link(datagram.from.ip(), datagram.to.ip())
+            .carry(now, datagram.bytes.len());
         for arrival in arrivals.into_iter().flatten() {
             self.sent += 1;
-            self.under_way.insert((arrival, self.sent), datagram.clone());
+            self.under_way
+                .insert((arrival, self.sent), datagram.clone());
         }
     }
 
@@ -78,7 +90,9 @@ impl Network {
 
     fn link(&mut self, from: IpAddr, to: IpAddr) -> &mut Link {
         let (default, seed) = (self.default, self.seed);
-        self.links.entry((from, to)).or_insert_with(|| Link::new(default, seed ^ name(from) << 1 ^ name(to)))
+        self.links
+            .entry((from, to))
+            .or_insert_with(|| Link::new(default, seed ^ name(from) << 1 ^ name(to)))
     }
 }
 
@@ -103,12 +117,24 @@ mod tests {
         let mut network = Network::new(LinkSettings::delayed(Duration::from_millis(10)), 1);
         let (a, b) = ("10.0.0.1:1".parse().unwrap(), "10.0.0.2:2".parse().unwrap());
         for i in 0..3 {
-            network.send(now, Datagram { from: a, to: b, bytes: vec![i] });
+            network.send(
+                now,
+                Datagram {
+                    from: a,
+                    to: b,
+                    bytes: vec![i],
+                },
+            );
         }
         assert_eq!(network.poll(now), None);
-        assert_eq!(network.poll_timeout(), Some(now + Duration::from_millis(10)));
+        assert_eq!(
+            network.poll_timeout(),
+            Some(now + Duration::from_millis(10))
+        );
         let later = now + Duration::from_millis(10);
-        let arrived: Vec<u8> = std::iter::from_fn(|| network.poll(later)).map(|datagram| datagram.bytes[0]).collect();
+        let arrived: Vec<u8> = std::iter::from_fn(|| network.poll(later))
+            .map(|datagram| datagram.bytes[0])
+            .collect();
         assert_eq!(arrived, [0, 1, 2]);
     }
 }

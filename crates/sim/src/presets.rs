@@ -17,8 +17,13 @@ pub const VP8_RTX: PayloadType = PayloadType(97);
 pub const RIDS: [&str; 3] = ["q", "h", "f"];
 
 /// Header extension ids as Chromium numbers them.
-pub const EXTENSIONS: ExtensionNumbers =
-    ExtensionNumbers { mid: Some(4), rid: Some(10), repaired_rid: Some(11), audio_level: Some(1), transport_cc: Some(3) };
+pub const EXTENSIONS: ExtensionNumbers = ExtensionNumbers {
+    mid: Some(4),
+    rid: Some(10),
+    repaired_rid: Some(11),
+    audio_level: Some(1),
+    transport_cc: Some(3),
+};
 
 /// A microphone on one SSRC whose sequence numbers and timestamps soon wrap.
 pub fn microphone(mid: &str, ssrc: u32) -> OpusSettings {
@@ -55,7 +60,11 @@ pub fn camera(mid: &str, ssrc: u32, temporal_layers: u8) -> Vp8Settings {
         width,
         height,
     };
-    let layers = [(150_000, 320, 180), (500_000, 640, 360), (1_700_000, 1_280, 720)];
+    let layers = [
+        (150_000, 320, 180),
+        (500_000, 640, 360),
+        (1_700_000, 1_280, 720),
+    ];
     Vp8Settings {
         layers: layers.into_iter().enumerate().map(layer).collect(),
         fps: 30,
@@ -68,7 +77,13 @@ pub fn camera(mid: &str, ssrc: u32, temporal_layers: u8) -> Vp8Settings {
 
 /// The receiving end of a microphone's stream.
 pub fn hear(ssrc: u32) -> InboundSettings {
-    InboundSettings { ssrc: Ssrc(ssrc), payload_type: OPUS, rtx: None, codec: Codec::Opus, nack: true }
+    InboundSettings {
+        ssrc: Ssrc(ssrc),
+        payload_type: OPUS,
+        rtx: None,
+        codec: Codec::Opus,
+        nack: true,
+    }
 }
 
 /// The receiving end of one VP8 stream.

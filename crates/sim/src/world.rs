@@ -22,7 +22,12 @@ impl World {
     /// An empty world whose links are all like `links`.
     pub fn new(links: LinkSettings, seed: u64) -> Self {
         let start = clock::start();
-        Self { now: start, network: Network::new(links, seed), clients: Vec::new(), start }
+        Self {
+            now: start,
+            network: Network::new(links, seed),
+            clients: Vec::new(),
+            start,
+        }
     }
 
     /// Virtual time since the beginning.
@@ -61,11 +66,22 @@ impl World {
                 self.now = end;
                 return false;
             };
-            turns_at_once = if next > self.now { 0 } else { turns_at_once + 1 };
-            assert!(turns_at_once < MAX_TURNS, "time stands still at {:?}", self.elapsed());
+            turns_at_once = if next > self.now {
+                0
+            } else {
+                turns_at_once + 1
+            };
+            assert!(
+                turns_at_once < MAX_TURNS,
+                "time stands still at {:?}",
+                self.elapsed()
+            );
             self.now = self.now.max(next);
             for client in &mut self.clients {
-                if client.poll_timeout(self.now).is_some_and(|at| at <= self.now) {
+                if client
+                    .poll_timeout(self.now)
+                    .is_some_and(|at| at <= self.now)
+                {
                     client.handle_timeout(self.now);
                 }
             }
@@ -80,8 +96,14 @@ impl World {
                     self.network.send(self.now, datagram);
                 }
             }
-            let Some(mut datagram) = self.network.poll(self.now) else { return };
-            if let Some(client) = self.clients.iter_mut().find(|client| client.address() == datagram.to) {
+            let Some(mut datagram) = self.network.poll(self.now) else {
+                return;
+            };
+            if let Some(client) = self
+                .clients
+                .iter_mut()
+                .find(|client| client.address() == datagram.to)
+            {
                 client.handle_datagram(self.now, datagram.from, &mut datagram.bytes);
             }
         }
@@ -89,8 +111,15 @@ impl World {
 
     fn poll_timeout(&mut self) -> Option<Instant> {
         let now = self.now;
-        let clients = self.clients.iter_mut().filter_map(|client| client.poll_timeout(now)).min();
-        [clients, self.network.poll_timeout()].into_iter().flatten().min()
+        let clients = self
+            .clients
+            .iter_mut()
+            .filter_map(|client| client.poll_timeout(now))
+            .min();
+        [clients, self.network.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }
 

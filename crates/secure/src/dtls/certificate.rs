@@ -36,22 +36,40 @@ impl Certificate {
     pub fn generate() -> Result<Self, CertificateError> {
         let identity = dimpl::certificate::generate_self_signed_certificate()
             .map_err(|_| CertificateError::Generation)?;
-        Ok(Self { identity, config: shared_config(None)? })
+        Ok(Self {
+            identity,
+            config: shared_config(None)?,
+        })
     }
 
     /// Takes a certificate and its private key, both DER.
     pub fn from_der(certificate: Vec<u8>, private_key: Vec<u8>) -> Result<Self, CertificateError> {
         let config = shared_config(None)?;
-        if certificate.is_empty() || config.crypto_provider().key_provider.load_private_key(&private_key).is_err() {
+        if certificate.is_empty()
+            || config
+                .crypto_provider()
+                .key_provider
+                .load_private_key(&private_key)
+                .is_err()
+        {
             return Err(CertificateError::Key);
         }
-        Ok(Self { identity: DtlsCertificate { certificate, private_key }, config })
+        Ok(Self {
+            identity: DtlsCertificate {
+                certificate,
+                private_key,
+            },
+            config,
+        })
     }
 
     /// The same certificate with predictable hello randoms and timer jitter: for simulations only.
     #[doc(hidden)]
     pub fn seeded(self, seed: u64) -> Result<Self, CertificateError> {
-        Ok(Self { config: shared_config(Some(seed))?, ..self })
+        Ok(Self {
+            config: shared_config(Some(seed))?,
+            ..self
+        })
     }
 
     /// What goes into `a=fingerprint` (RFC 8122): SHA-256, upper-case pairs joined by colons.
@@ -97,7 +115,10 @@ fn shared_config(seed: Option<u64>) -> Result<Arc<dimpl::Config>, CertificateErr
     if let Some(seed) = seed {
         builder = builder.dangerously_set_rng_seed(seed);
     }
-    builder.build().map(Arc::new).map_err(|error| CertificateError::Settings(error.to_string()))
+    builder
+        .build()
+        .map(Arc::new)
+        .map_err(|error| CertificateError::Settings(error.to_string()))
 }
 
 /// Bytes of UDP payload per handshake datagram; fits every tunnel a client may sit behind (IPv6 minimum 1,280).

@@ -40,7 +40,9 @@ pub(super) fn translate(error: &Library, certificate: Option<&[u8]>) -> DtlsErro
     match error {
         Library::Timeout(_) => DtlsError::Timeout,
         Library::ConnectionClosed => DtlsError::Closed,
-        Library::SecurityError(SecurityError::FatalAlert { description }) => DtlsError::Alert(*description),
+        Library::SecurityError(SecurityError::FatalAlert { description }) => {
+            DtlsError::Alert(*description)
+        }
         Library::SecurityError(
             parameters @ (SecurityError::UnsupportedClientVersion(_)
             | SecurityError::UnsupportedServerVersion(_)
@@ -51,9 +53,12 @@ pub(super) fn translate(error: &Library, certificate: Option<&[u8]>) -> DtlsErro
             | SecurityError::ExtendedMasterSecretNotNegotiated),
         ) => DtlsError::NoCommonParameters(parameters.to_string()),
         Library::CertificateError(
-            PeerCertificate::NoClientCertificateReceived | PeerCertificate::NoServerCertificateReceived,
+            PeerCertificate::NoClientCertificateReceived
+            | PeerCertificate::NoServerCertificateReceived,
         ) => DtlsError::NoCertificate,
-        _ if certificate.is_some_and(has_rsa_key) => DtlsError::UnsupportedCertificate("RSA certificate"),
+        _ if certificate.is_some_and(has_rsa_key) => {
+            DtlsError::UnsupportedCertificate("RSA certificate")
+        }
         Library::CertificateError(
             PeerCertificate::UnsupportedEcCurve
             | PeerCertificate::MissingEcCurveParameter
@@ -70,8 +75,12 @@ pub(super) fn translate(error: &Library, certificate: Option<&[u8]>) -> DtlsErro
 /// Whether a DER certificate names the key type `rsaEncryption` (RFC 8017 appendix A.1), which only its public key does:
 /// signatures have identifiers of their own.
 pub(super) fn has_rsa_key(certificate: &[u8]) -> bool {
-    certificate.windows(RSA_ENCRYPTION.len()).any(|window| window == RSA_ENCRYPTION)
+    certificate
+        .windows(RSA_ENCRYPTION.len())
+        .any(|window| window == RSA_ENCRYPTION)
 }
 
 /// 1.2.840.113549.1.1.1 with its DER tag and length.
-const RSA_ENCRYPTION: [u8; 11] = [0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+const RSA_ENCRYPTION: [u8; 11] = [
+    0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01,
+];

@@ -29,13 +29,21 @@ impl Fingerprint {
     /// hexadecimal pairs joined by colons.
     pub fn parse(algorithm: &str, value: &str) -> Option<Self> {
         let algorithm = HashAlgorithm::parse(algorithm)?;
-        let digest = value.split(':').map(hex_pair).collect::<Option<Vec<u8>>>()?;
+        let digest = value
+            .split(':')
+            .map(hex_pair)
+            .collect::<Option<Vec<u8>>>()?;
         (digest.len() == algorithm.digest().output_len()).then_some(Self { algorithm, digest })
     }
 
     /// The fingerprint of a DER certificate.
     pub fn of(algorithm: HashAlgorithm, certificate: &[u8]) -> Self {
-        Self { algorithm, digest: digest::digest(algorithm.digest(), certificate).as_ref().to_vec() }
+        Self {
+            algorithm,
+            digest: digest::digest(algorithm.digest(), certificate)
+                .as_ref()
+                .to_vec(),
+        }
     }
 
     /// Whether `certificate` (DER) is the one meant.
@@ -55,7 +63,10 @@ impl Fingerprint {
             if !text.is_empty() {
                 text.push(':');
             }
-            text.extend([byte >> 4, byte & 0x0f].map(|digit| char::from(b"0123456789ABCDEF"[usize::from(digit)])));
+            text.extend(
+                [byte >> 4, byte & 0x0f]
+                    .map(|digit| char::from(b"0123456789ABCDEF"[usize::from(digit)])),
+            );
         }
         text
     }
@@ -64,9 +75,15 @@ impl Fingerprint {
 impl HashAlgorithm {
     /// Reads the name SDP uses, in any case.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Sha1, Self::Sha224, Self::Sha256, Self::Sha384, Self::Sha512]
-            .into_iter()
-            .find(|algorithm| algorithm.name().eq_ignore_ascii_case(name))
+        [
+            Self::Sha1,
+            Self::Sha224,
+            Self::Sha256,
+            Self::Sha384,
+            Self::Sha512,
+        ]
+        .into_iter()
+        .find(|algorithm| algorithm.name().eq_ignore_ascii_case(name))
     }
 
     /// The name SDP uses.
@@ -93,7 +110,9 @@ impl HashAlgorithm {
 
 fn hex_pair(pair: &str) -> Option<u8> {
     let both_digits = pair.len() == 2 && pair.bytes().all(|byte| byte.is_ascii_hexdigit());
-    both_digits.then(|| u8::from_str_radix(pair, 16).ok()).flatten()
+    both_digits
+        .then(|| u8::from_str_radix(pair, 16).ok())
+        .flatten()
 }
 
 #[cfg(test)]
@@ -113,9 +132,15 @@ mod tests {
         for algorithm in ALL {
             let fingerprint = Fingerprint::of(algorithm, b"certificate");
             let text = fingerprint.value_text();
-            assert_eq!(Fingerprint::parse(algorithm.name(), &text).as_ref(), Some(&fingerprint));
+            assert_eq!(
+                Fingerprint::parse(algorithm.name(), &text).as_ref(),
+                Some(&fingerprint)
+            );
             let shouted = algorithm.name().to_uppercase();
-            assert_eq!(Fingerprint::parse(&shouted, &text.to_lowercase()).as_ref(), Some(&fingerprint));
+            assert_eq!(
+                Fingerprint::parse(&shouted, &text.to_lowercase()).as_ref(),
+                Some(&fingerprint)
+            );
             assert!(fingerprint.matches(b"certificate"));
             assert!(!fingerprint.matches(b"certificat"));
         }
@@ -124,9 +149,17 @@ mod tests {
     #[test]
     fn malformed_fingerprints_are_none() {
         let good = Fingerprint::of(HashAlgorithm::Sha256, b"x").value_text();
-        assert!(Fingerprint::parse("sha-256", &good[3..]).is_none(), "too short");
-        assert!(Fingerprint::parse("sha-1", &good).is_none(), "length of another hash");
-        assert!(Fingerprint::parse("md5", "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF").is_none());
+        assert!(
+            Fingerprint::parse("sha-256", &good[3..]).is_none(),
+            "too short"
+        );
+        assert!(
+            Fingerprint::parse("sha-1", &good).is_none(),
+            "length of another hash"
+        );
+        assert!(
+            Fingerprint::parse("md5", "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF").is_none()
+        );
         assert!(Fingerprint::parse("sha-256", &good.replace(':', "")).is_none());
         assert!(Fingerprint::parse("sha-256", &good.replacen(&good[..2], "+1", 1)).is_none());
         assert!(Fingerprint::parse("sha-256", "").is_none());

@@ -125,14 +125,23 @@ impl Dtls {
             return Ok(());
         }
         let established = matches!(self.state, State::Established);
-        let screened = screen::check(datagram, self.versions, self.role, established)
-            .and_then(|()| if established || self.budget.take(now) { Ok(()) } else { Err(DtlsNoise::OverBudget) });
+        let screened =
+            screen::check(datagram, self.versions, self.role, established).and_then(|()| {
+                if established || self.budget.take(now) {
+                    Ok(())
+                } else {
+                    Err(DtlsNoise::OverBudget)
+                }
+            });
         if let Err(noise) = screened {
             trace!(?noise, len = datagram.len(), "datagram dropped");
             self.counters.count(noise);
             return Ok(());
         }
-        let result = self.library.handle_timeout(now).and_then(|()| self.library.handle_packet(datagram));
+        let result = self
+            .library
+            .handle_timeout(now)
+            .and_then(|()| self.library.handle_packet(datagram));
         self.settle(now, result)
     }
 
@@ -230,8 +239,12 @@ impl Dtls {
                     self.check_certificate(der)?;
                 }
                 Output::Connected => self.state = State::Handshaking { finished: true },
-                Output::KeyingMaterial(material, profile) => self.release_keys(&material, profile)?,
-                Output::ApplicationData(data) => self.events.push_back(DtlsEvent::Data(data.to_vec())),
+                Output::KeyingMaterial(material, profile) => {
+                    self.release_keys(&material, profile)?
+                }
+                Output::ApplicationData(data) => {
+                    self.events.push_back(DtlsEvent::Data(data.to_vec()))
+                }
                 Output::CloseNotify => {
                     self.events.push_back(DtlsEvent::Closed);
                     self.state = State::Closed;
@@ -262,14 +275,22 @@ impl Dtls {
         if has_rsa_key(&der) {
             return Err(DtlsError::UnsupportedCertificate("RSA certificate"));
         }
-        if !self.expected.iter().any(|fingerprint| fingerprint.matches(&der)) {
+        if !self
+            .expected
+            .iter()
+            .any(|fingerprint| fingerprint.matches(&der))
+        {
             return Err(DtlsError::FingerprintMismatch);
         }
         self.peer_certificate = Some(der);
         Ok(())
     }
 
-    fn release_keys(&mut self, material: &[u8], profile: dimpl::SrtpProfile) -> Result<(), DtlsError> {
+    fn release_keys(
+        &mut self,
+        material: &[u8],
+        profile: dimpl::SrtpProfile,
+    ) -> Result<(), DtlsError> {
         if self.peer_certificate.is_none() {
             return Err(DtlsError::NoCertificate);
         }
@@ -304,7 +325,10 @@ impl std::fmt::Debug for Dtls {
             State::Closed => "closed",
             State::Failed => "failed",
         };
-        f.debug_struct("Dtls").field("role", &self.role).field("state", &state).finish_non_exhaustive()
+        f.debug_struct("Dtls")
+            .field("role", &self.role)
+            .field("state", &state)
+            .finish_non_exhaustive()
     }
 }
 

@@ -68,7 +68,10 @@ pub(super) struct Budget {
 
 impl Budget {
     pub fn new(now: Instant) -> Self {
-        Self { left: DATAGRAMS_PER_SECOND, refilled: now }
+        Self {
+            left: DATAGRAMS_PER_SECOND,
+            refilled: now,
+        }
     }
 
     /// Whether one more datagram may be handled.
@@ -124,19 +127,29 @@ impl<'a> Record<'a> {
         let ([content, major, _, e0, e1, _, _, _, _, _, _, l0, l1], rest) =
             bytes.split_first_chunk::<RECORD_HEADER_LEN>()?;
         let (body, behind) = rest.split_at_checked(usize::from(u16::from_be_bytes([*l0, *l1])))?;
-        let known = (CHANGE_CIPHER_SPEC..=LAST_CONTENT).contains(content) && *major == VERSION_MAJOR;
-        known.then_some(Self { content: *content, epoch: u16::from_be_bytes([*e0, *e1]), body, behind })
+        let known =
+            (CHANGE_CIPHER_SPEC..=LAST_CONTENT).contains(content) && *major == VERSION_MAJOR;
+        known.then_some(Self {
+            content: *content,
+            epoch: u16::from_be_bytes([*e0, *e1]),
+            body,
+            behind,
+        })
     }
 
     fn check(&self, role: DtlsRole, established: bool) -> Result<(), DtlsNoise> {
         match (self.epoch, self.content) {
             (0, APPLICATION_DATA) => Err(DtlsNoise::PlaintextData),
             (0, HANDSHAKE) => match handshake_message(self.body) {
-                Some(CLIENT_HELLO) if established && role == DtlsRole::Server => Err(DtlsNoise::SecondHandshake),
+                Some(CLIENT_HELLO) if established && role == DtlsRole::Server => {
+                    Err(DtlsNoise::SecondHandshake)
+                }
                 Some(_) => Ok(()),
                 None => Err(DtlsNoise::Malformed),
             },
-            (1.., _) if established && self.body.len() < MIN_PROTECTED_LEN => Err(DtlsNoise::ShortRecord),
+            (1.., _) if established && self.body.len() < MIN_PROTECTED_LEN => {
+                Err(DtlsNoise::ShortRecord)
+            }
             _ => Ok(()),
         }
     }
@@ -212,16 +225,38 @@ mod tests {
 
     #[test]
     fn noise_on_a_live_association_is_named() {
-        assert_eq!(established(&record(23, 0, b"clear")), Err(DtlsNoise::PlaintextData));
+        assert_eq!(
+            established(&record(23, 0, b"clear")),
+            Err(DtlsNoise::PlaintextData)
+        );
         let message = |kind| [kind, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 2, 9, 9];
-        assert_eq!(established(&record(22, 0, &message(1))), Err(DtlsNoise::SecondHandshake));
-        assert_eq!(established(&record(22, 0, &message(99))), Err(DtlsNoise::Malformed));
-        assert_eq!(established(&record(23, 1, &[0; 15])), Err(DtlsNoise::ShortRecord));
+        assert_eq!(
+            established(&record(22, 0, &message(1))),
+            Err(DtlsNoise::SecondHandshake)
+        );
+        assert_eq!(
+            established(&record(22, 0, &message(99))),
+            Err(DtlsNoise::Malformed)
+        );
+        assert_eq!(
+            established(&record(23, 1, &[0; 15])),
+            Err(DtlsNoise::ShortRecord)
+        );
         assert_eq!(established(&record(23, 1, &[0; 40])), Ok(()));
-        assert_eq!(established(&record(22, 0, &message(11))), Ok(()), "a repeated last flight must be answered");
+        assert_eq!(
+            established(&record(22, 0, &message(11))),
+            Ok(()),
+            "a repeated last flight must be answered"
+        );
         assert_eq!(established(&[0x80; 40]), Err(DtlsNoise::Malformed));
-        assert_eq!(established(&record(23, 1, &[0; 40])[..30]), Err(DtlsNoise::Malformed));
-        assert_eq!(established(&record(21, 1, &[0; 40]).repeat(9)), Err(DtlsNoise::Malformed));
+        assert_eq!(
+            established(&record(23, 1, &[0; 40])[..30]),
+            Err(DtlsNoise::Malformed)
+        );
+        assert_eq!(
+            established(&record(21, 1, &[0; 40]).repeat(9)),
+            Err(DtlsNoise::Malformed)
+        );
         assert_eq!(established(&[]), Err(DtlsNoise::Malformed));
     }
 

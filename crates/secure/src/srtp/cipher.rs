@@ -45,11 +45,19 @@ pub(crate) struct Context<'a> {
 
 impl SessionCipher {
     pub fn for_rtp(profile: SrtpProfile, master: &MasterKey) -> Self {
-        Self::new(profile, master, [Label::RtpKey, Label::RtpAuth, Label::RtpSalt])
+        Self::new(
+            profile,
+            master,
+            [Label::RtpKey, Label::RtpAuth, Label::RtpSalt],
+        )
     }
 
     pub fn for_rtcp(profile: SrtpProfile, master: &MasterKey) -> Self {
-        Self::new(profile, master, [Label::RtcpKey, Label::RtcpAuth, Label::RtcpSalt])
+        Self::new(
+            profile,
+            master,
+            [Label::RtcpKey, Label::RtcpAuth, Label::RtcpSalt],
+        )
     }
 
     fn new(profile: SrtpProfile, master: &MasterKey, [key, auth, salt]: [Label; 3]) -> Self {
@@ -58,11 +66,19 @@ impl SessionCipher {
         derive(profile, master, key, session_key);
         match profile {
             SrtpProfile::AeadAes128Gcm | SrtpProfile::AeadAes256Gcm => {
-                let algorithm = if profile == SrtpProfile::AeadAes128Gcm { &AES_128_GCM } else { &AES_256_GCM };
+                let algorithm = if profile == SrtpProfile::AeadAes128Gcm {
+                    &AES_128_GCM
+                } else {
+                    &AES_256_GCM
+                };
                 let mut session_salt = [0; 12];
                 derive(profile, master, salt, &mut session_salt);
-                let key = UnboundKey::new(algorithm, session_key).expect("the key has the length of its algorithm");
-                Self::Gcm(Box::new(Gcm { key: LessSafeKey::new(key), salt: session_salt }))
+                let key = UnboundKey::new(algorithm, session_key)
+                    .expect("the key has the length of its algorithm");
+                Self::Gcm(Box::new(Gcm {
+                    key: LessSafeKey::new(key),
+                    salt: session_salt,
+                }))
             }
             SrtpProfile::Aes128CmSha1_80 => {
                 let mut session_salt = [0; 14];
@@ -79,7 +95,12 @@ impl SessionCipher {
     }
 
     /// Encrypts `body` in place and writes the authentication tag over `tag`, which has the length of the profile's.
-    pub fn seal(&self, context: Context<'_>, body: &mut [u8], tag: &mut [u8]) -> Result<(), Unspecified> {
+    pub fn seal(
+        &self,
+        context: Context<'_>,
+        body: &mut [u8],
+        tag: &mut [u8],
+    ) -> Result<(), Unspecified> {
         match self {
             Self::Gcm(gcm) => {
                 let sealed = gcm.key.seal_in_place_separate_tag(
@@ -124,11 +145,21 @@ impl SessionCipher {
     }
 
     /// Checks `tag` and decrypts `body` in place. On an error the body may be overwritten: the packet is lost.
-    pub fn open(&self, context: Context<'_>, body: &mut [u8], tag: &[u8]) -> Result<(), Unspecified> {
+    pub fn open(
+        &self,
+        context: Context<'_>,
+        body: &mut [u8],
+        tag: &[u8],
+    ) -> Result<(), Unspecified> {
         match self {
             Self::Gcm(gcm) => gcm
                 .key
-                .open_in_place_separate_tag(gcm.nonce(context), Aad::from(context.associated), tag, body)
+                .open_in_place_separate_tag(
+                    gcm.nonce(context),
+                    Aad::from(context.associated),
+                    tag,
+                    body,
+                )
                 .map(|_| ()),
             Self::Counter(counter) => {
                 let expected = counter.mac(context, body);
@@ -155,7 +186,9 @@ impl Counter {
         let mut iv = [0; 16];
         iv[..14].copy_from_slice(&self.salt);
         mix(&mut iv[4..], context);
-        self.key.less_safe_encrypt(body, EncryptionContext::Iv128(FixedLength::from(iv))).map(|_| ())
+        self.key
+            .less_safe_encrypt(body, EncryptionContext::Iv128(FixedLength::from(iv)))
+            .map(|_| ())
     }
 
     fn mac(&self, context: Context<'_>, body: &[u8]) -> hmac::Tag {
@@ -188,7 +221,10 @@ mod tests {
 
     fn hex(text: &str) -> Vec<u8> {
         let digits: String = text.split_whitespace().collect();
-        (0..digits.len()).step_by(2).map(|i| u8::from_str_radix(&digits[i..i + 2], 16).unwrap()).collect()
+        (0..digits.len())
+            .step_by(2)
+            .map(|i| u8::from_str_radix(&digits[i..i + 2], 16).unwrap())
+            .collect()
     }
 
     /// Session key and salt of RFC 7714 sections 16 and 17.
@@ -203,8 +239,13 @@ mod tests {
     fn check_rtp(cipher: &SessionCipher, ssrc: u32, index: u64, packet: &str, sealed: &str) {
         let (packet, sealed) = (hex(packet), hex(sealed));
         let (clear, plain) = packet.split_at(12);
-        let context =
-            Context { ssrc, index, clear, trailer: ((index >> 16) as u32).to_be_bytes(), associated: clear };
+        let context = Context {
+            ssrc,
+            index,
+            clear,
+            trailer: ((index >> 16) as u32).to_be_bytes(),
+            associated: clear,
+        };
         let mut body = plain.to_vec();
         let mut tag = vec![0; sealed.len() - packet.len()];
         cipher.seal(context, &mut body, &mut tag).unwrap();
@@ -212,7 +253,9 @@ mod tests {
 
         let mut apart = vec![0; plain.len()];
         tag.fill(0);
-        cipher.seal_from(context, plain, &mut apart, &mut tag).unwrap();
+        cipher
+            .seal_from(context, plain, &mut apart, &mut tag)
+            .unwrap();
         assert_eq!([clear, &apart, &tag].concat(), sealed, "out of place");
 
         cipher.open(context, &mut body, &tag).unwrap();
@@ -247,9 +290,17 @@ mod tests {
         let trailer = 0x8000_05d4_u32.to_be_bytes();
         let (clear, plain) = packet.split_at(8);
         let associated = [clear, &trailer].concat();
-        let context = Context { ssrc: 0x4d61_7273, index: 0x5d4, clear, trailer, associated: &associated };
+        let context = Context {
+            ssrc: 0x4d61_7273,
+            index: 0x5d4,
+            clear,
+            trailer,
+            associated: &associated,
+        };
         let (mut body, mut tag) = (plain.to_vec(), [0; 16]);
-        rfc_7714(&AES_128_GCM).seal(context, &mut body, &mut tag).unwrap();
+        rfc_7714(&AES_128_GCM)
+            .seal(context, &mut body, &mut tag)
+            .unwrap();
         assert_eq!([clear, &body, &tag, &trailer].concat(), sealed);
     }
 
@@ -261,11 +312,16 @@ mod tests {
             auth: hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &[0; 20]),
             salt: hex("F0F1F2F3F4F5F6F7F8F9FAFBFCFD").try_into().unwrap(),
         };
-        let context = Context { ssrc: 0, index: 0, clear: &[], trailer: [0; 4], associated: &[] };
+        let context = Context {
+            ssrc: 0,
+            index: 0,
+            clear: &[],
+            trailer: [0; 4],
+            associated: &[],
+        };
         let mut body = [0; 48];
         counter.apply_key_stream(context, &mut body).unwrap();
-        let expected =
-            "E03EAD0935C95E80E166B16DD92B4EB4 D23513162B02D0F72A43A2FE4A5F97AB 41E95B3BB0A2E8DD477901E4FCA894C0";
+        let expected = "E03EAD0935C95E80E166B16DD92B4EB4 D23513162B02D0F72A43A2FE4A5F97AB 41E95B3BB0A2E8DD477901E4FCA894C0";
         assert_eq!(body.to_vec(), hex(expected));
     }
 }

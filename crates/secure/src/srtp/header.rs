@@ -55,7 +55,14 @@ mod tests {
         packet.extend([0; 8]);
         packet.extend([0xbe, 0xde, 0, 1, 0, 0, 0, 0, 9]);
         let fields = RtpFields::parse(&packet).unwrap();
-        assert_eq!(fields, RtpFields { ssrc: 0x0102_0304, sequence: 0x1234, header_len: 28 });
+        assert_eq!(
+            fields,
+            RtpFields {
+                ssrc: 0x0102_0304,
+                sequence: 0x1234,
+                header_len: 28
+            }
+        );
     }
 
     #[test]
@@ -63,9 +70,21 @@ mod tests {
         for len in 0..RTP_FIXED_LEN {
             assert_eq!(RtpFields::parse(&vec![0x80; len]), None);
         }
-        assert_eq!(RtpFields::parse(&[0x8f; 40]), None, "fifteen CSRCs in 40 bytes");
-        assert_eq!(RtpFields::parse(&[0x90; 12]), None, "extension header missing");
-        assert_eq!(RtpFields::parse(&[0x90; 64]), None, "extension longer than the packet");
+        assert_eq!(
+            RtpFields::parse(&[0x8f; 40]),
+            None,
+            "fifteen CSRCs in 40 bytes"
+        );
+        assert_eq!(
+            RtpFields::parse(&[0x90; 12]),
+            None,
+            "extension header missing"
+        );
+        assert_eq!(
+            RtpFields::parse(&[0x90; 64]),
+            None,
+            "extension longer than the packet"
+        );
         assert_eq!(RtpFields::parse(&[0x40; 64]), None, "version 1");
     }
 }

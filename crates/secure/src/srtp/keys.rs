@@ -62,7 +62,10 @@ impl MasterKey {
         if key.len() != profile.key_len() || salt.len() != profile.salt_len() {
             return None;
         }
-        let mut master = Self { key: Zeroizing::new([0; MAX_KEY_LEN]), salt: Zeroizing::new([0; MAX_SALT_LEN]) };
+        let mut master = Self {
+            key: Zeroizing::new([0; MAX_KEY_LEN]),
+            salt: Zeroizing::new([0; MAX_SALT_LEN]),
+        };
         master.key.get_mut(..key.len())?.copy_from_slice(key);
         master.salt.get_mut(..salt.len())?.copy_from_slice(salt);
         Some(master)
@@ -91,7 +94,11 @@ pub struct SrtpKeys {
 impl SrtpKeys {
     /// Splits exported keying material: client key, server key, client salt, server salt (RFC 5764 section 4.2).
     /// `None` when the length is not that of the profile.
-    pub fn from_exported(profile: SrtpProfile, material: &[u8], we_are_client: bool) -> Option<Self> {
+    pub fn from_exported(
+        profile: SrtpProfile,
+        material: &[u8],
+        we_are_client: bool,
+    ) -> Option<Self> {
         let (key_len, salt_len) = (profile.key_len(), profile.salt_len());
         if material.len() != 2 * (key_len + salt_len) {
             return None;
@@ -101,13 +108,24 @@ impl SrtpKeys {
         let (client_salt, server_salt) = salts.split_at_checked(salt_len)?;
         let client = MasterKey::new(profile, client_key, client_salt)?;
         let server = MasterKey::new(profile, server_key, server_salt)?;
-        let (local, remote) = if we_are_client { (client, server) } else { (server, client) };
-        Some(Self { profile, local, remote })
+        let (local, remote) = if we_are_client {
+            (client, server)
+        } else {
+            (server, client)
+        };
+        Some(Self {
+            profile,
+            local,
+            remote,
+        })
     }
 
     /// Expands the key schedules of both directions.
     pub fn into_streams(self) -> (SrtpSender, SrtpReceiver) {
-        (SrtpSender::new(self.profile, &self.local), SrtpReceiver::new(self.profile, &self.remote))
+        (
+            SrtpSender::new(self.profile, &self.local),
+            SrtpReceiver::new(self.profile, &self.remote),
+        )
     }
 }
 
@@ -137,7 +155,9 @@ pub(crate) fn derive(profile: SrtpProfile, master: &MasterKey, label: Label, out
 /// A prepared AES counter-mode key. `key` is 16 or 32 bytes.
 pub(crate) fn aes_ctr(key: &[u8]) -> EncryptingKey {
     let algorithm = if key.len() == 32 { &AES_256 } else { &AES_128 };
-    UnboundCipherKey::new(algorithm, key).and_then(EncryptingKey::ctr).expect("the key has the length of its algorithm")
+    UnboundCipherKey::new(algorithm, key)
+        .and_then(EncryptingKey::ctr)
+        .expect("the key has the length of its algorithm")
 }
 
 const MAX_KEY_LEN: usize = 32;
@@ -151,7 +171,10 @@ mod tests {
     use super::*;
 
     fn hex(text: &str) -> Vec<u8> {
-        (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap()).collect()
+        (0..text.len())
+            .step_by(2)
+            .map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap())
+            .collect()
     }
 
     /// RFC 3711 appendix B.3.
@@ -169,8 +192,14 @@ mod tests {
             derive(profile, &master, label, &mut out);
             out
         };
-        assert_eq!(derived(Label::RtpKey, 16), hex("C61E7A93744F39EE10734AFE3FF7A087"));
-        assert_eq!(derived(Label::RtpSalt, 14), hex("30CBBC08863D8C85D49DB34A9AE1"));
+        assert_eq!(
+            derived(Label::RtpKey, 16),
+            hex("C61E7A93744F39EE10734AFE3FF7A087")
+        );
+        assert_eq!(
+            derived(Label::RtpSalt, 14),
+            hex("30CBBC08863D8C85D49DB34A9AE1")
+        );
         assert_eq!(
             derived(Label::RtpAuth, 94),
             hex(concat!(

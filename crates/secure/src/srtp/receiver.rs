@@ -77,25 +77,41 @@ impl SrtpReceiver {
 
     /// Decrypts an RTP packet in place and returns its length without the tag. After an error `packet` is garbage.
     pub fn unprotect_rtp(&mut self, packet: &mut [u8]) -> Result<usize, Reject> {
-        let end = packet.len().checked_sub(self.profile.tag_len()).ok_or(Reject::Malformed)?;
-        let header = packet.get(..end).and_then(RtpFields::parse).ok_or(Reject::Malformed)?;
+        let end = packet
+            .len()
+            .checked_sub(self.profile.tag_len())
+            .ok_or(Reject::Malformed)?;
+        let header = packet
+            .get(..end)
+            .and_then(RtpFields::parse)
+            .ok_or(Reject::Malformed)?;
         let slot = self.rtp_streams.find(header.ssrc)?;
         let window = self.rtp_streams.window(slot);
-        let index = window.map_or(Some(u64::from(header.sequence)), |window| window.estimate(header.sequence));
+        let index = window.map_or(Some(u64::from(header.sequence)), |window| {
+            window.estimate(header.sequence)
+        });
         let index = index.ok_or(Reject::TooOld)?;
         window.map_or(Ok(()), |window| window.check(index))?;
 
         let (clear, rest) = packet.split_at_mut(header.header_len);
         let (body, tag) = rest.split_at_mut(end - header.header_len);
-        self.rtp.open(rtp_context(header.ssrc, index, clear), body, tag).map_err(|_| Reject::Unauthentic)?;
+        self.rtp
+            .open(rtp_context(header.ssrc, index, clear), body, tag)
+            .map_err(|_| Reject::Unauthentic)?;
         self.rtp_streams.accept(slot, header.ssrc, index);
         Ok(end)
     }
 
     /// Decrypts a compound RTCP packet in place and returns its length. After an error `packet` is garbage.
     pub fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, Reject> {
-        let end = packet.len().checked_sub(self.profile.rtcp_overhead()).ok_or(Reject::Malformed)?;
-        let ssrc = packet.get(..end).and_then(rtcp_sender).ok_or(Reject::Malformed)?;
+        let end = packet
+            .len()
+            .checked_sub(self.profile.rtcp_overhead())
+            .ok_or(Reject::Malformed)?;
+        let ssrc = packet
+            .get(..end)
+            .and_then(rtcp_sender)
+            .ok_or(Reject::Malformed)?;
         let (clear, rest) = packet.split_at_mut(RTCP_CLEAR_LEN);
         let (body, behind) = rest.split_at_mut(end - RTCP_CLEAR_LEN);
         let (tag, trailer) = split_rtcp_trailer(self.profile, behind).ok_or(Reject::Malformed)?;
@@ -105,11 +121,21 @@ impl SrtpReceiver {
         }
         let index = u64::from(word & !ENCRYPTED_FLAG);
         let slot = self.rtcp_streams.find(ssrc)?;
-        self.rtcp_streams.window(slot).map_or(Ok(()), |window| window.check(index))?;
+        self.rtcp_streams
+            .window(slot)
+            .map_or(Ok(()), |window| window.check(index))?;
 
         let associated = rtcp_associated(clear, trailer);
-        let context = Context { ssrc, index, clear, trailer, associated: &associated };
-        self.rtcp.open(context, body, tag).map_err(|_| Reject::Unauthentic)?;
+        let context = Context {
+            ssrc,
+            index,
+            clear,
+            trailer,
+            associated: &associated,
+        };
+        self.rtcp
+            .open(context, body, tag)
+            .map_err(|_| Reject::Unauthentic)?;
         self.rtcp_streams.accept(slot, ssrc, index);
         Ok(end)
     }
@@ -117,7 +143,10 @@ impl SrtpReceiver {
 
 impl<const WORDS: usize> Streams<WORDS> {
     fn new() -> Self {
-        Self { ssrcs: Vec::new(), windows: Vec::new() }
+        Self {
+            ssrcs: Vec::new(),
+            windows: Vec::new(),
+        }
     }
 
     /// Where `ssrc` is kept, or where it would be: one past the last.
@@ -155,12 +184,17 @@ impl From<Stale> for Reject {
 }
 
 /// Tag and index behind the body; see the sender's namesake for their order.
-fn split_rtcp_trailer(profile: SrtpProfile, behind: &[u8]) -> Option<(&[u8], [u8; SRTCP_INDEX_LEN])> {
+fn split_rtcp_trailer(
+    profile: SrtpProfile,
+    behind: &[u8],
+) -> Option<(&[u8], [u8; SRTCP_INDEX_LEN])> {
     match profile {
         SrtpProfile::AeadAes128Gcm | SrtpProfile::AeadAes256Gcm => {
             behind.split_last_chunk().map(|(tag, index)| (tag, *index))
         }
-        SrtpProfile::Aes128CmSha1_80 => behind.split_first_chunk().map(|(index, tag)| (tag, *index)),
+        SrtpProfile::Aes128CmSha1_80 => {
+            behind.split_first_chunk().map(|(index, tag)| (tag, *index))
+        }
     }
 }
 

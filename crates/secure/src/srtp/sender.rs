@@ -83,20 +83,34 @@ impl SrtpSender {
 
     /// The stream of an SSRC: a new one with rollover counter 0, or the one it already has, indices kept.
     pub fn stream(&mut self, ssrc: u32) -> SendStream {
-        let at = self.streams.iter().position(|stream| stream.ssrc == ssrc).unwrap_or_else(|| {
-            self.streams.push(Stream { ssrc, indices: IndexWindow::new() });
-            self.streams.len() - 1
-        });
+        let at = self
+            .streams
+            .iter()
+            .position(|stream| stream.ssrc == ssrc)
+            .unwrap_or_else(|| {
+                self.streams.push(Stream {
+                    ssrc,
+                    indices: IndexWindow::new(),
+                });
+                self.streams.len() - 1
+            });
         SendStream(at as u32)
     }
 
     /// The rollover counter a stream is at, the upper 32 bits of its index.
     pub fn rollover(&self, stream: SendStream) -> Option<u32> {
-        self.streams.get(stream.0 as usize).map(|stream| stream.indices.rollover())
+        self.streams
+            .get(stream.0 as usize)
+            .map(|stream| stream.indices.rollover())
     }
 
     /// Encrypts the packet in `buf[..len]` in place and appends its tag. Returns the protected length.
-    pub fn protect_rtp(&mut self, stream: SendStream, buf: &mut [u8], len: usize) -> Result<usize, SealError> {
+    pub fn protect_rtp(
+        &mut self,
+        stream: SendStream,
+        buf: &mut [u8],
+        len: usize,
+    ) -> Result<usize, SealError> {
         let packet = buf.get(..len).ok_or(SealError::Malformed)?;
         let header = RtpFields::parse(packet).ok_or(SealError::Malformed)?;
         let end = len + self.profile.tag_len();
@@ -104,7 +118,9 @@ impl SrtpSender {
         let index = self.claim(stream, header)?;
         let (clear, rest) = packet.split_at_mut(header.header_len);
         let (body, tag) = rest.split_at_mut(len - header.header_len);
-        self.rtp.seal(rtp_context(header.ssrc, index, clear), body, tag).map_err(|_| SealError::Crypto)?;
+        self.rtp
+            .seal(rtp_context(header.ssrc, index, clear), body, tag)
+            .map_err(|_| SealError::Crypto)?;
         Ok(end)
     }
 
@@ -161,17 +177,31 @@ impl SrtpSender {
         let (tag, trailer_at) = split_rtcp_trailer(self.profile, behind);
         trailer_at.copy_from_slice(&trailer);
         let associated = rtcp_associated(clear, trailer);
-        let context = Context { ssrc, index: u64::from(index), clear, trailer, associated: &associated };
-        self.rtcp.seal(context, body, tag).map_err(|_| SealError::Crypto)
+        let context = Context {
+            ssrc,
+            index: u64::from(index),
+            clear,
+            trailer,
+            associated: &associated,
+        };
+        self.rtcp
+            .seal(context, body, tag)
+            .map_err(|_| SealError::Crypto)
     }
 
     /// The index of a packet to seal, marked used before anything is encrypted with it.
     fn claim(&mut self, stream: SendStream, header: RtpFields) -> Result<u64, SealError> {
-        let stream = self.streams.get_mut(stream.0 as usize).ok_or(SealError::WrongStream)?;
+        let stream = self
+            .streams
+            .get_mut(stream.0 as usize)
+            .ok_or(SealError::WrongStream)?;
         if stream.ssrc != header.ssrc {
             return Err(SealError::WrongStream);
         }
-        let index = stream.indices.estimate(header.sequence).ok_or(SealError::IndexTooOld)?;
+        let index = stream
+            .indices
+            .estimate(header.sequence)
+            .ok_or(SealError::IndexTooOld)?;
         stream.indices.check(index).map_err(|stale| match stale {
             Stale::Used => SealError::IndexUsed,
             Stale::TooOld => SealError::IndexTooOld,
@@ -183,11 +213,20 @@ impl SrtpSender {
 
 /// Context of an RTP packet: its header is associated data, its rollover counter hashed behind it.
 pub(crate) fn rtp_context(ssrc: u32, index: u64, clear: &[u8]) -> Context<'_> {
-    Context { ssrc, index, clear, trailer: ((index >> 16) as u32).to_be_bytes(), associated: clear }
+    Context {
+        ssrc,
+        index,
+        clear,
+        trailer: ((index >> 16) as u32).to_be_bytes(),
+        associated: clear,
+    }
 }
 
 /// Associated data of an SRTCP packet in GCM: clear header, E flag and index (RFC 7714 section 9.2).
-pub(crate) fn rtcp_associated(clear: &[u8], trailer: [u8; 4]) -> [u8; RTCP_CLEAR_LEN + SRTCP_INDEX_LEN] {
+pub(crate) fn rtcp_associated(
+    clear: &[u8],
+    trailer: [u8; 4],
+) -> [u8; RTCP_CLEAR_LEN + SRTCP_INDEX_LEN] {
     let mut associated = [0; RTCP_CLEAR_LEN + SRTCP_INDEX_LEN];
     for (to, from) in associated.iter_mut().zip(clear.iter().chain(&trailer)) {
         *to = *from;
@@ -198,7 +237,9 @@ pub(crate) fn rtcp_associated(clear: &[u8], trailer: [u8; 4]) -> [u8; RTCP_CLEAR
 /// Tag and index behind an SRTCP packet: the index is last in GCM (RFC 7714 section 9.2) and first in RFC 3711.
 fn split_rtcp_trailer(profile: SrtpProfile, behind: &mut [u8]) -> (&mut [u8], &mut [u8]) {
     match profile {
-        SrtpProfile::AeadAes128Gcm | SrtpProfile::AeadAes256Gcm => behind.split_at_mut(profile.tag_len()),
+        SrtpProfile::AeadAes128Gcm | SrtpProfile::AeadAes256Gcm => {
+            behind.split_at_mut(profile.tag_len())
+        }
         SrtpProfile::Aes128CmSha1_80 => {
             let (index, tag) = behind.split_at_mut(SRTCP_INDEX_LEN);
             (tag, index)

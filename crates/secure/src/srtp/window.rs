@@ -22,7 +22,10 @@ impl<const WORDS: usize> IndexWindow<WORDS> {
     const SIZE: u64 = 64 * WORDS as u64;
 
     pub const fn new() -> Self {
-        Self { highest: None, used: [0; WORDS] }
+        Self {
+            highest: None,
+            used: [0; WORDS],
+        }
     }
 
     /// The rollover counter of the highest index: its upper 32 bits.
@@ -37,7 +40,9 @@ impl<const WORDS: usize> IndexWindow<WORDS> {
             return Some(u64::from(sequence));
         };
         let distance = sequence.wrapping_sub(highest as u16).cast_signed();
-        highest.checked_add_signed(i64::from(distance)).filter(|index| *index <= MAX_INDEX)
+        highest
+            .checked_add_signed(i64::from(distance))
+            .filter(|index| *index <= MAX_INDEX)
     }
 
     /// Whether `index` may still be used.
@@ -48,7 +53,11 @@ impl<const WORDS: usize> IndexWindow<WORDS> {
                     return Err(Stale::TooOld);
                 }
                 let (word, bit) = Self::place(index);
-                if self.used[word] & bit == 0 { Ok(()) } else { Err(Stale::Used) }
+                if self.used[word] & bit == 0 {
+                    Ok(())
+                } else {
+                    Err(Stale::Used)
+                }
             }
             _ => Ok(()),
         }
@@ -95,7 +104,11 @@ mod tests {
         assert_eq!(window.estimate(3), Some(65_539));
         window.mark(65_539);
         assert_eq!(window.rollover(), 1);
-        assert_eq!(window.estimate(65_535), Some(65_535), "a late packet of before the wrap");
+        assert_eq!(
+            window.estimate(65_535),
+            Some(65_535),
+            "a late packet of before the wrap"
+        );
     }
 
     #[test]
@@ -129,12 +142,14 @@ mod tests {
         use rand::{Rng, SeedableRng, rngs::SmallRng};
         for seed in 0..50 {
             let mut rng = SmallRng::seed_from_u64(seed);
-            let (mut window, mut seen) = (IndexWindow::<2>::new(), std::collections::HashSet::new());
+            let (mut window, mut seen) =
+                (IndexWindow::<2>::new(), std::collections::HashSet::new());
             let mut highest: Option<u64> = None;
             for _ in 0..2_000 {
                 let index = match highest {
                     None => rng.random_range(0..70_000u64),
-                    Some(top) => (top + rng.random_range(0..160u64)).saturating_sub(rng.random_range(0..158u64)),
+                    Some(top) => (top + rng.random_range(0..160u64))
+                        .saturating_sub(rng.random_range(0..158u64)),
                 };
                 let expected = match highest {
                     Some(top) if index + 128 <= top => Err(Stale::TooOld),

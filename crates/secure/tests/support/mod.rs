@@ -4,12 +4,22 @@
 
 use sluice_secure::{MasterKey, SrtpProfile};
 
-pub const PROFILES: [SrtpProfile; 3] =
-    [SrtpProfile::AeadAes128Gcm, SrtpProfile::AeadAes256Gcm, SrtpProfile::Aes128CmSha1_80];
+pub const PROFILES: [SrtpProfile; 3] = [
+    SrtpProfile::AeadAes128Gcm,
+    SrtpProfile::AeadAes256Gcm,
+    SrtpProfile::Aes128CmSha1_80,
+];
 
 pub fn key_bytes(profile: SrtpProfile, seed: u8) -> (Vec<u8>, Vec<u8>) {
-    let bytes = |len: usize, at: u8| (0..len as u8).map(|i| i.wrapping_mul(73).wrapping_add(at)).collect();
-    (bytes(profile.key_len(), seed), bytes(profile.salt_len(), seed.wrapping_add(101)))
+    let bytes = |len: usize, at: u8| {
+        (0..len as u8)
+            .map(|i| i.wrapping_mul(73).wrapping_add(at))
+            .collect()
+    };
+    (
+        bytes(profile.key_len(), seed),
+        bytes(profile.salt_len(), seed.wrapping_add(101)),
+    )
 }
 
 pub fn master(profile: SrtpProfile, seed: u8) -> MasterKey {

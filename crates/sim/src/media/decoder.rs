@@ -97,11 +97,19 @@ impl Decoder {
         let descriptor = view.descriptor;
         let picture_id = descriptor.picture_id.map(|id| id.value);
         if descriptor.is_frame_start() {
-            self.report.corrupt += u64::from(self.frame.take().is_some_and(|unfinished| unfinished.whole));
+            self.report.corrupt +=
+                u64::from(self.frame.take().is_some_and(|unfinished| unfinished.whole));
             self.check_numbers(&descriptor);
             let whole = stamp.index == 0;
             let key = view.key_frame;
-            self.frame = Some(Frame { timestamp, picture_id, tl0: descriptor.tl0_pic_idx, key, stamp, whole });
+            self.frame = Some(Frame {
+                timestamp,
+                picture_id,
+                tl0: descriptor.tl0_pic_idx,
+                key,
+                stamp,
+                whole,
+            });
         } else if let Some(frame) = &mut self.frame {
             let follows = stamp.index == frame.stamp.index + 1 && stamp.frame == frame.stamp.frame;
             let same = timestamp == frame.timestamp && picture_id == frame.picture_id;
@@ -117,7 +125,13 @@ impl Decoder {
     }
 
     fn finish(&mut self, now: Instant, frame: &Frame) {
-        let Stamp { layer, temporal, frame: number, reference, .. } = frame.stamp;
+        let Stamp {
+            layer,
+            temporal,
+            frame: number,
+            reference,
+            ..
+        } = frame.stamp;
         let whole = frame.whole && frame.stamp.index == frame.stamp.last;
         let referred = reference.is_some_and(|reference| self.shown.contains(&(layer, reference)));
         if whole && (frame.key || (referred && !self.broken)) {
@@ -159,13 +173,20 @@ impl Decoder {
 
     /// Picture ids count frames, TL0PICIDX counts base frames (RFC 7741 section 4.2).
     fn check_numbers(&mut self, descriptor: &Vp8Descriptor) {
-        let now = Last { picture_id: descriptor.picture_id.map(|id| id.value), tl0: descriptor.tl0_pic_idx };
+        let now = Last {
+            picture_id: descriptor.picture_id.map(|id| id.value),
+            tl0: descriptor.tl0_pic_idx,
+        };
         let before = self.last.replace(now);
-        let Some(before) = before.filter(|_| !self.gap) else { return };
+        let Some(before) = before.filter(|_| !self.gap) else {
+            return;
+        };
         if let (Some(before), Some(now)) = (before.picture_id, now.picture_id) {
             self.report.picture_id_jumps += u64::from(now != (before + 1) & 0x7fff);
         }
-        if let (Some(before), Some(now), Some(temporal)) = (before.tl0, now.tl0, descriptor.temporal) {
+        if let (Some(before), Some(now), Some(temporal)) =
+            (before.tl0, now.tl0, descriptor.temporal)
+        {
             let expected = before.wrapping_add(u8::from(temporal.id == 0));
             self.report.tl0_jumps += u64::from(now != expected);
         }

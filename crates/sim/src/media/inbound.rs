@@ -140,7 +140,10 @@ impl Inbound {
 
     /// What it brought so far.
     pub fn report(&self) -> InboundReport {
-        InboundReport { video: self.decoder.report().clone(), ..self.report.clone() }
+        InboundReport {
+            video: self.decoder.report().clone(),
+            ..self.report.clone()
+        }
     }
 
     /// When its decoder last showed a frame.
@@ -156,7 +159,8 @@ impl Inbound {
     /// Takes a packet of the stream or of its retransmissions.
     pub fn handle_rtp(&mut self, now: Instant, packet: &RtpView<'_>) {
         let header = packet.header();
-        let is_media = header.ssrc == self.settings.ssrc && header.payload_type == self.settings.payload_type;
+        let is_media =
+            header.ssrc == self.settings.ssrc && header.payload_type == self.settings.payload_type;
         let is_rtx = self.settings.rtx == Some((header.ssrc, header.payload_type));
         let (sequence, payload) = match packet.payload().split_first_chunk::<2>() {
             _ if is_media => (header.sequence, packet.payload()),
@@ -171,7 +175,11 @@ impl Inbound {
             // Padding: a probe, or the tail of a frame cut in equal parts.
             return self.hold(now, sequence, is_rtx, None);
         }
-        let held = Held { timestamp: header.timestamp, marker: header.marker, payload: payload.to_vec() };
+        let held = Held {
+            timestamp: header.timestamp,
+            marker: header.marker,
+            payload: payload.to_vec(),
+        };
         if !is_rtx {
             let timestamp = self.timestamps.peek(header.timestamp);
             self.jitter.update(now, timestamp, self.clock_rate());
@@ -210,20 +218,30 @@ impl Inbound {
             let due = self.last_pli.is_none_or(|last| now - last >= PLI_INTERVAL);
             if due {
                 self.last_pli = Some(now);
-                feedback.push(Rtcp::Pli { sender, media: self.settings.ssrc });
+                feedback.push(Rtcp::Pli {
+                    sender,
+                    media: self.settings.ssrc,
+                });
             }
         }
         if self.next.is_some() && self.next_report.is_none_or(|at| now >= at) {
             self.next_report = Some(now + REPORT_INTERVAL);
-            feedback.push(Rtcp::ReceiverReport { ssrc: sender, reports: vec![self.report_block(now)] });
+            feedback.push(Rtcp::ReceiverReport {
+                ssrc: sender,
+                reports: vec![self.report_block(now)],
+            });
         }
     }
 
     /// When to call [`Inbound::handle_timeout`].
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.next?;
-        let waiting = !self.missing.is_empty() || self.decoder.wants_key_frame() && self.settings.codec == Codec::Vp8;
-        let soon = self.polled_at.filter(|_| waiting).map(|at| at + POLL_INTERVAL);
+        let waiting = !self.missing.is_empty()
+            || self.decoder.wants_key_frame() && self.settings.codec == Codec::Vp8;
+        let soon = self
+            .polled_at
+            .filter(|_| waiting)
+            .map(|at| at + POLL_INTERVAL);
         [soon, self.next_report].into_iter().flatten().min()
     }
 
@@ -231,7 +249,11 @@ impl Inbound {
         if is_rtx && self.next.is_none() {
             return;
         }
-        let index = if is_rtx { self.sequences.peek(sequence) } else { self.sequences.unwrap(sequence) };
+        let index = if is_rtx {
+            self.sequences.peek(sequence)
+        } else {
+            self.sequences.unwrap(sequence)
+        };
         let next = *self.next.get_or_insert(index);
         if self.report.received == 0 {
             (self.first, self.ahead) = (index, index);
@@ -246,10 +268,20 @@ impl Inbound {
         let was_missing = self.missing.remove(&index).is_some();
         self.report.recovered += u64::from(was_missing && is_rtx);
         for gap in self.ahead..index {
-            self.missing.insert(gap, Missing { since: now, asked_at: None });
+            self.missing.insert(
+                gap,
+                Missing {
+                    since: now,
+                    asked_at: None,
+                },
+            );
         }
         self.ahead = self.ahead.max(index + 1);
-        let empty = Held { timestamp: 0, marker: false, payload: Vec::new() };
+        let empty = Held {
+            timestamp: 0,
+            marker: false,
+            payload: Vec::new(),
+        };
         self.held.insert(index, held.unwrap_or(empty));
         self.hand_on(now);
     }
@@ -258,7 +290,11 @@ impl Inbound {
     fn hand_on(&mut self, now: Instant) {
         while let (Some(next), Some(entry)) = (self.next, self.held.first_entry()) {
             let index = *entry.key();
-            if self.missing.first_key_value().is_some_and(|(missing, _)| *missing < index) {
+            if self
+                .missing
+                .first_key_value()
+                .is_some_and(|(missing, _)| *missing < index)
+            {
                 return;
             }
             let held = entry.remove();
@@ -275,14 +311,18 @@ impl Inbound {
             return;
         }
         let timestamp = self.timestamps.unwrap(held.timestamp);
-        self.report.timestamps_back += u64::from(self.last_timestamp.is_some_and(|last| timestamp < last));
+        self.report.timestamps_back +=
+            u64::from(self.last_timestamp.is_some_and(|last| timestamp < last));
         self.last_timestamp = Some(timestamp);
         if self.settings.codec == Codec::Vp8 {
-            return self.decoder.decode(now, held.timestamp, held.marker, &held.payload);
+            return self
+                .decoder
+                .decode(now, held.timestamp, held.marker, &held.payload);
         }
         self.report.audio_frames += 1;
         if let Some(stamp) = Stamp::of(&held.payload) {
-            self.report.frames_back += u64::from(self.last_frame.is_some_and(|last| stamp.frame <= last));
+            self.report.frames_back +=
+                u64::from(self.last_frame.is_some_and(|last| stamp.frame <= last));
             self.last_frame = Some(stamp.frame);
         }
     }
@@ -290,14 +330,20 @@ impl Inbound {
     fn ask_again(&mut self, now: Instant, sender: Ssrc, feedback: &mut Vec<Rtcp>) {
         let mut lost = Vec::new();
         for (index, missing) in &mut self.missing {
-            let (since, wait) = missing.asked_at.map_or((missing.since, NACK_DELAY), |at| (at, NACK_INTERVAL));
+            let (since, wait) = missing
+                .asked_at
+                .map_or((missing.since, NACK_DELAY), |at| (at, NACK_INTERVAL));
             if now.saturating_duration_since(since) >= wait {
                 missing.asked_at = Some(now);
                 lost.push(*index as u16);
             }
         }
         for lost in lost.chunks(200) {
-            feedback.push(Rtcp::Nack { sender, media: self.settings.ssrc, lost: lost.to_vec() });
+            feedback.push(Rtcp::Nack {
+                sender,
+                media: self.settings.ssrc,
+                lost: lost.to_vec(),
+            });
         }
     }
 
@@ -305,11 +351,15 @@ impl Inbound {
         let highest = self.sequences.highest().unwrap_or(self.first);
         let expected = highest + 1 - self.first;
         let received = self.report.received;
-        let (expected_before, received_before) = std::mem::replace(&mut self.reported, (expected, received));
+        let (expected_before, received_before) =
+            std::mem::replace(&mut self.reported, (expected, received));
         let interval = expected.saturating_sub(expected_before);
         let lost = interval.saturating_sub(received - received_before);
         let (last_sender_report, delay) = self.sender_report.map_or((0, 0), |(ntp, _, at)| {
-            ((ntp >> 16) as u32, ((now - at).as_secs_f64() * 65_536.0) as u32)
+            (
+                (ntp >> 16) as u32,
+                ((now - at).as_secs_f64() * 65_536.0) as u32,
+            )
         });
         ReportBlock {
             ssrc: self.settings.ssrc.0,
@@ -323,11 +373,19 @@ impl Inbound {
     }
 
     fn clock_rate(&self) -> u32 {
-        if self.settings.codec == Codec::Vp8 { super::vp8::CLOCK_RATE } else { super::opus::CLOCK_RATE }
+        if self.settings.codec == Codec::Vp8 {
+            super::vp8::CLOCK_RATE
+        } else {
+            super::opus::CLOCK_RATE
+        }
     }
 
     fn patience(&self) -> Duration {
-        if self.settings.codec == Codec::Vp8 { VIDEO_PATIENCE } else { AUDIO_PATIENCE }
+        if self.settings.codec == Codec::Vp8 {
+            VIDEO_PATIENCE
+        } else {
+            AUDIO_PATIENCE
+        }
     }
 }
 

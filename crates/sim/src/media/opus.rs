@@ -59,7 +59,8 @@ impl OpusSource {
             due += FRAME;
         }
         self.next = Some(due);
-        self.stream.report(now, behind(self.timestamp, due - now, CLOCK_RATE), sealer);
+        self.stream
+            .report(now, behind(self.timestamp, due - now, CLOCK_RATE), sealer);
     }
 
     /// When the next packet is due.
@@ -78,13 +79,30 @@ impl OpusSource {
     }
 
     fn send(&mut self, sealer: &mut Sealer<'_>) {
-        let stamp = Stamp { layer: 0, temporal: 0, index: 0, last: 0, frame: self.frame, reference: None };
+        let stamp = Stamp {
+            layer: 0,
+            temporal: 0,
+            index: 0,
+            last: 0,
+            frame: self.frame,
+            reference: None,
+        };
         let mut payload = vec![0x55; self.payload_len - Stamp::LEN];
         // Configuration 31, stereo off, one frame: 20 ms of CELT full band (RFC 6716 section 3.1).
         payload[0] = 31 << 3;
         payload.extend(stamp.to_bytes());
-        let level = AudioLevel { level: self.level, voice: self.level < 50 };
-        self.stream.send(sealer, self.timestamp, self.frame == 0, Some(level), &[], payload);
+        let level = AudioLevel {
+            level: self.level,
+            voice: self.level < 50,
+        };
+        self.stream.send(
+            sealer,
+            self.timestamp,
+            self.frame == 0,
+            Some(level),
+            &[],
+            payload,
+        );
         self.frame = self.frame.wrapping_add(1);
     }
 }

@@ -130,13 +130,27 @@ impl Outbound {
         if let (Some(id), Some(level)) = (self.settings.extensions.audio_level, level) {
             extensions.push(id, &level.to_bytes());
         }
-        let Some(protected) = sealer.seal(&header, extensions, self.settings.extensions, prefix, &payload) else {
+        let Some(protected) = sealer.seal(
+            &header,
+            extensions,
+            self.settings.extensions,
+            prefix,
+            &payload,
+        ) else {
             return;
         };
         self.packets += 1;
-        self.octets = self.octets.wrapping_add((prefix.len() + payload.len()) as u32);
+        self.octets = self
+            .octets
+            .wrapping_add((prefix.len() + payload.len()) as u32);
         let payload = [prefix, &payload].concat();
-        self.history.push_back(Sent { sequence: self.sequence, timestamp, marker, payload, protected });
+        self.history.push_back(Sent {
+            sequence: self.sequence,
+            timestamp,
+            marker,
+            payload,
+            protected,
+        });
         if self.history.len() > HISTORY {
             self.history.pop_front();
         }
@@ -146,7 +160,9 @@ impl Outbound {
     /// Sends lost packets again, as far as they are still there.
     pub fn retransmit(&mut self, lost: &[u16], sealer: &mut Sealer<'_>) {
         for sequence in lost {
-            let Some(sent) = self.history.iter().find(|sent| sent.sequence == *sequence) else { continue };
+            let Some(sent) = self.history.iter().find(|sent| sent.sequence == *sequence) else {
+                continue;
+            };
             self.retransmitted += 1;
             let Some((ssrc, payload_type)) = self.settings.rtx else {
                 sealer.put(sent.protected.clone());
@@ -162,7 +178,13 @@ impl Outbound {
             };
             self.rtx_sequence = self.rtx_sequence.wrapping_add(1);
             let original = sent.sequence.to_be_bytes();
-            sealer.seal(&header, self.names(true), self.settings.extensions, &original, &sent.payload);
+            sealer.seal(
+                &header,
+                self.names(true),
+                self.settings.extensions,
+                &original,
+                &sent.payload,
+            );
         }
     }
 
@@ -198,7 +220,11 @@ impl Outbound {
         if let Some(id) = numbers.mid {
             block.push(id, self.settings.mid.as_bytes());
         }
-        let id = if repaired { numbers.repaired_rid } else { numbers.rid };
+        let id = if repaired {
+            numbers.repaired_rid
+        } else {
+            numbers.rid
+        };
         if let (Some(id), Some(rid)) = (id, &self.settings.rid) {
             block.push(id, rid.as_bytes());
         }
@@ -223,7 +249,10 @@ impl Sealer<'_> {
         }
         let mut out = vec![0; 400 + prefix.len() + payload.len()];
         let header_len = write_header(&mut out, header, &extensions)?;
-        let len = self.peer.seal_rtp(stream, &mut out, header_len, prefix, payload).expect("each index is used once");
+        let len = self
+            .peer
+            .seal_rtp(stream, &mut out, header_len, prefix, payload)
+            .expect("each index is used once");
         out.truncate(len);
         self.put(out.clone());
         Some(out)
@@ -240,7 +269,11 @@ impl Sealer<'_> {
 
     fn put(&mut self, bytes: Vec<u8>) {
         if let Some(pair) = self.peer.path() {
-            self.transmits.push_back(Datagram { from: pair.local, to: pair.remote, bytes });
+            self.transmits.push_back(Datagram {
+                from: pair.local,
+                to: pair.remote,
+                bytes,
+            });
         }
     }
 }

@@ -56,7 +56,9 @@ impl Stamp {
 
 /// FNV-1a of all but the last four bytes.
 fn checksum(bytes: &[u8; Stamp::LEN]) -> u32 {
-    bytes[..16].iter().fold(0x811c_9dc5, |sum: u32, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+    bytes[..16].iter().fold(0x811c_9dc5, |sum: u32, byte| {
+        (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+    })
 }
 
 #[cfg(test)]
@@ -65,7 +67,14 @@ mod tests {
 
     #[test]
     fn stamp_reads_what_it_writes_and_notices_changes() {
-        let stamp = Stamp { layer: 2, temporal: 1, index: 3, last: 9, frame: 70_000, reference: Some(69_999) };
+        let stamp = Stamp {
+            layer: 2,
+            temporal: 1,
+            index: 3,
+            last: 9,
+            frame: 70_000,
+            reference: Some(69_999),
+        };
         let mut payload = vec![0; 100];
         payload.extend(stamp.to_bytes());
         assert_eq!(Stamp::of(&payload), Some(stamp));

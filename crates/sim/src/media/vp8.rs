@@ -128,7 +128,10 @@ impl Vp8Source {
 
     /// Makes the next frame of the layer with this SSRC a key frame. False where it is none of ours.
     pub fn request_key_frame(&mut self, ssrc: Ssrc) -> bool {
-        let found = self.layers.iter_mut().find(|encoder| encoder.stream.ssrc() == ssrc);
+        let found = self
+            .layers
+            .iter_mut()
+            .find(|encoder| encoder.stream.ssrc() == ssrc);
         found.map(|encoder| encoder.key_wanted = true).is_some()
     }
 
@@ -147,7 +150,9 @@ impl Vp8Source {
 
     /// Key frames sent on a layer.
     pub fn key_frames(&self, layer: usize) -> u32 {
-        self.layers.get(layer).map_or(0, |encoder| encoder.key_frames)
+        self.layers
+            .get(layer)
+            .map_or(0, |encoder| encoder.key_frames)
     }
 }
 
@@ -169,9 +174,15 @@ impl Encoder {
                 non_reference: temporal == 2,
                 partition_start: index == 0,
                 partition: 0,
-                picture_id: Some(PictureId { value: self.picture_id, long: true }),
+                picture_id: Some(PictureId {
+                    value: self.picture_id,
+                    long: true,
+                }),
                 tl0_pic_idx: Some(self.tl0_pic_idx),
-                temporal: Some(Temporal { id: temporal, layer_sync: self.is_sync(temporal) }),
+                temporal: Some(Temporal {
+                    id: temporal,
+                    layer_sync: self.is_sync(temporal),
+                }),
                 key_idx: Some((self.key_frames & 0x1f) as u8),
             };
             let stamp = Stamp {
@@ -188,7 +199,14 @@ impl Encoder {
                 self.write_frame_header(key, &mut payload);
             }
             payload.extend(stamp.to_bytes());
-            self.stream.send(sealer, self.timestamp, index + 1 == count, None, &prefix[..prefix_len], payload);
+            self.stream.send(
+                sealer,
+                self.timestamp,
+                index + 1 == count,
+                None,
+                &prefix[..prefix_len],
+                payload,
+            );
         }
         self.advance(temporal);
     }
@@ -198,7 +216,11 @@ impl Encoder {
         if key {
             return (0, None);
         }
-        let temporal = if self.temporal_layers == 3 { [0, 2, 1, 2][self.phase as usize % 4] } else { 0 };
+        let temporal = if self.temporal_layers == 3 {
+            [0, 2, 1, 2][self.phase as usize % 4]
+        } else {
+            0
+        };
         let reference = match (temporal, self.phase % 4) {
             (2, 3) => self.last[1],
             _ => self.last[0],
