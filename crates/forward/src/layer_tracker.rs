@@ -34,6 +34,18 @@ impl TrackerSettings {
     }
 }
 
+impl TrackerSettings {
+    /// Audio is active from its first packet on: silence may go unsent.
+    pub const fn for_audio() -> Self {
+        Self {
+            packets_per_cycle: 0,
+            cycles_required: 1,
+            cycle: Duration::from_secs(10),
+            bitrate_interval: Duration::from_secs(1),
+        }
+    }
+}
+
 /// Highest temporal layers measured.
 pub const TEMPORAL_LAYERS: usize = 4;
 

@@ -11,11 +11,16 @@ pub mod quality;
 pub mod receive_stats;
 pub mod ring;
 pub mod sender_report;
+mod sight;
+mod time_average;
+mod up_stream;
+pub mod up_track;
 
 // Towards the subscriber.
 pub mod layers;
 pub mod munge;
 pub mod outgoing;
+pub mod select;
 
 #[cfg(test)]
 mod test_packets;
