@@ -1,0 +1,77 @@
+/** Starts a session for a client that waits for its upgrade: the first message of the session decides (livekit-facts 1.6). */
+
+import { RpcError } from '../lib/rpc-error.ts';
+import type { SharedFrames } from './codec.ts';
+import { type ConnectionLog, SignalConnection } from './socket.ts';
+import type { JoinParams, SessionHost, SignalSession } from './types.ts';
+
+export interface StarterSettings {
+  /** How often a start that times out is tried. */
+  readonly attempts: number;
+}
+
+export interface Started {
+  readonly connection: SignalConnection;
+  readonly session: SignalSession;
+}
+
+/** Finds the host of the room, again at each try: the node that failed may be gone. */
+export type HostFinder = (params: JoinParams) => Promise<SessionHost>;
+
+/** Rejects with `RpcError` where the client is to be refused; `gone` fires when nobody waits any more. */
+export async function startSession(
+  params: JoinParams,
+  findHost: HostFinder,
+  gone: AbortSignal,
+  frames: SharedFrames,
+  log: ConnectionLog,
+  { attempts }: StarterSettings,
+): Promise<Started> {
+  let failure = new RpcError('internal', 'no attempts to start a session are configured');
+  for (let attempt = 0; attempt < attempts && !gone.aborted; attempt++) {
+    const connection = new SignalConnection(frames, log);
+    const timeout = AbortSignal.timeout(FIRST_WAIT_MS + attempt * WAIT_STEP_MS);
+    const abandoned = AbortSignal.any([gone, timeout]);
+    try {
+      return { connection, session: await startOnce(params, findHost, connection, abandoned) };
+    } catch (error) {
+      connection.abandon();
+      failure = error instanceof RpcError ? error : new RpcError('internal', String(error));
+      if (!RETRIED.has(failure.code)) break;
+      log.debug({ attempt, error: failure.message }, 'could not start the session');
+    }
+  }
+  throw failure;
+}
+
+async function startOnce(
+  params: JoinParams,
+  findHost: HostFinder,
+  connection: SignalConnection,
+  abandoned: AbortSignal,
+): Promise<SignalSession> {
+  const starting = findHost(params).then((host) => host.startSession(params, connection, abandoned));
+  const ready = Promise.all([starting, connection.firstMessage]).then(([session]) => session);
+  try {
+    return await Promise.race([ready, rejectWhen(abandoned)]);
+  } catch (error) {
+    // A session that starts after all has nobody to talk to.
+    starting.then(
+      (session) => session.closed(true),
+      () => {},
+    );
+    throw error;
+  }
+}
+
+function rejectWhen(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const fail = () => reject(new RpcError('deadline_exceeded', 'timed out while waiting for signal response'));
+    if (signal.aborted) fail();
+    else signal.addEventListener('abort', fail, { once: true });
+  });
+}
+
+const FIRST_WAIT_MS = 3000;
+const WAIT_STEP_MS = 1000;
+const RETRIED: ReadonlySet<string> = new Set(['deadline_exceeded', 'unavailable']);
