@@ -10,8 +10,8 @@ pub struct OffsetMap {
     /// Index of the newest span.
     newest: usize,
     len: usize,
-    /// Highest input seen.
-    highest: u64,
+    /// One above the highest input seen.
+    next: u64,
     /// Output minus input for what comes next.
     delta: i64,
 }
@@ -32,7 +32,7 @@ impl OffsetMap {
             spans: [Span::default(); SPANS],
             newest: 0,
             len: 0,
-            highest: input.wrapping_sub(1),
+            next: input,
             delta,
         };
         map.push(input, Some(delta));
@@ -41,16 +41,16 @@ impl OffsetMap {
 
     /// Highest input seen, or one below the first.
     pub const fn highest(&self) -> u64 {
-        self.highest
+        self.next.wrapping_sub(1)
     }
 
     /// The output of an input that is kept. None where it was left out before, or is too old to tell.
     pub fn keep(&mut self, input: u64) -> Option<u64> {
-        if input > self.highest {
+        if input >= self.next {
             if self.newest_is_gap() {
-                self.push(self.highest + 1, Some(self.delta));
+                self.push(self.next, Some(self.delta));
             }
-            self.highest = input;
+            self.next = input.wrapping_add(1);
             return Some(input.wrapping_add_signed(self.delta));
         }
         self.peek(input)
@@ -58,7 +58,7 @@ impl OffsetMap {
 
     /// The output of an input, without remembering it.
     pub fn peek(&self, input: u64) -> Option<u64> {
-        if input > self.highest {
+        if input >= self.next {
             return Some(input.wrapping_add_signed(self.delta));
         }
         (0..self.len)
@@ -70,18 +70,18 @@ impl OffsetMap {
 
     /// Leaves an input out. What comes after it moves up, unless it is late: then its place stays empty.
     pub fn leave_out(&mut self, input: u64) {
-        if input <= self.highest {
+        if input < self.next {
             return;
         }
-        let follows = input == self.highest + 1;
+        let follows = input == self.next;
         if self.newest_is_gap() && !follows {
-            self.push(self.highest + 1, Some(self.delta));
+            self.push(self.next, Some(self.delta));
         }
         if !self.newest_is_gap() {
             self.push(input, None);
         }
         self.delta -= 1;
-        self.highest = input;
+        self.next = input.wrapping_add(1);
     }
 
     fn newest_is_gap(&self) -> bool {
