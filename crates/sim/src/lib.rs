@@ -15,9 +15,13 @@ pub mod link;
 pub mod media;
 pub mod network;
 pub mod presets;
+pub mod room;
+pub mod server;
 pub mod world;
 
 pub use client::{Client, ClientSettings, Description};
 pub use link::{Link, LinkSettings, Loss};
 pub use network::{Datagram, Network};
+pub use room::{Room, Subscription};
+pub use server::Server;
 pub use world::World;

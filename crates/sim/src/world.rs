@@ -6,6 +6,7 @@ use crate::client::Client;
 use crate::clock;
 use crate::link::LinkSettings;
 use crate::network::Network;
+use crate::server::Server;
 
 /// A network, the clients on it and the time.
 pub struct World {
@@ -15,6 +16,8 @@ pub struct World {
     pub network: Network,
     /// Who sends them.
     pub clients: Vec<Client>,
+    /// The node in the middle, if there is one.
+    pub server: Option<Server>,
     start: Instant,
 }
 
@@ -26,6 +29,7 @@ impl World {
             now: start,
             network: Network::new(links, seed),
             clients: Vec::new(),
+            server: None,
             start,
         }
     }
@@ -39,6 +43,11 @@ impl World {
     pub fn add(&mut self, client: Client) -> usize {
         self.clients.push(client);
         self.clients.len() - 1
+    }
+
+    /// The node in the middle.
+    pub fn server_mut(&mut self) -> &mut Server {
+        self.server.as_mut().expect("this world has a server")
     }
 
     /// Lets two clients know of each other.
@@ -85,6 +94,11 @@ impl World {
                     client.handle_timeout(self.now);
                 }
             }
+            if let Some(server) = &mut self.server
+                && server.poll_timeout().is_some_and(|at| at <= self.now)
+            {
+                server.handle_timeout(self.now);
+            }
         }
     }
 
@@ -96,6 +110,9 @@ impl World {
                     self.network.send(self.now, datagram);
                 }
             }
+            while let Some(datagram) = self.server.as_mut().and_then(Server::poll_transmit) {
+                self.network.send(self.now, datagram);
+            }
             let Some(mut datagram) = self.network.poll(self.now) else {
                 return;
             };
@@ -105,6 +122,8 @@ impl World {
                 .find(|client| client.address() == datagram.to)
             {
                 client.handle_datagram(self.now, datagram.from, &mut datagram.bytes);
+            } else if let Some(server) = &mut self.server {
+                server.handle_datagram(self.now, &mut datagram);
             }
         }
     }
@@ -116,7 +135,8 @@ impl World {
             .iter_mut()
             .filter_map(|client| client.poll_timeout(now))
             .min();
-        [clients, self.network.poll_timeout()]
+        let server = self.server.as_ref().and_then(Server::poll_timeout);
+        [clients, server, self.network.poll_timeout()]
             .into_iter()
             .flatten()
             .min()
