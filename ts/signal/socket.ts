@@ -41,14 +41,14 @@ export interface ConnectionLog {
 }
 
 type State =
-  | { readonly name: 'waiting'; readonly queue: SignalResponse[] }
+  | { readonly name: 'waiting'; readonly queue: SignalResponse[]; readonly ended: boolean }
   | { readonly name: 'open'; readonly socket: ClientSocket; readonly session: SignalSession }
   | { readonly name: 'leaving'; readonly socket: ClientSocket }
   | { readonly name: 'draining'; readonly socket: ClientSocket }
   | { readonly name: 'closed' };
 
 export class SignalConnection implements SignalSink {
-  #state: State = { name: 'waiting', queue: [] };
+  #state: State = { name: 'waiting', queue: [], ended: false };
   #mode: FrameMode = 'binary';
   readonly #frames: SharedFrames;
   readonly #log: ConnectionLog;
@@ -83,13 +83,11 @@ export class SignalConnection implements SignalSink {
     if (state.name === 'waiting') {
       // A session may say goodbye before its socket is open: the messages go out first.
       if (state.queue.length === 0) this.#first.reject(new RpcError('internal', 'connection closed by media'));
-      this.#closeWhenOpen = true;
+      this.#state = { ...state, ended: true };
     } else if (state.name === 'open' || state.name === 'leaving') {
       this.#drain(state.socket);
     }
   }
-
-  #closeWhenOpen = false;
 
   /** The attempt failed: nothing will be written any more. */
   abandon(): void {
@@ -98,12 +96,14 @@ export class SignalConnection implements SignalSink {
 
   /** The socket stands: writes what the session sent so far and hears the client from now on. */
   open(socket: ClientSocket, session: SignalSession): ClientSocketListener {
-    const queue = this.#state.name === 'waiting' ? this.#state.queue : [];
+    const before = this.#state;
     this.#state = { name: 'open', socket, session };
-    for (const message of queue) socket.send(encodeResponse(message, this.#mode));
-    if (this.#closeWhenOpen) this.#drain(socket);
     this.#heardAt = Date.now();
     this.#pings = setInterval(() => this.#ping(), PING_INTERVAL_MS);
+    if (before.name === 'waiting') {
+      for (const message of before.queue) socket.send(encodeResponse(message, this.#mode));
+      if (before.ended) this.#drain(socket);
+    }
     return {
       message: (frame) => this.#receive(frame),
       pong: () => {
@@ -117,6 +117,7 @@ export class SignalConnection implements SignalSink {
   #write(message: SignalResponse, encode: (mode: FrameMode) => Frame): void {
     const state = this.#state;
     if (state.name === 'waiting') {
+      if (state.ended) return;
       state.queue.push(message);
       this.#first.resolve();
     } else if (state.name === 'open' || state.name === 'leaving') {
@@ -128,7 +129,10 @@ export class SignalConnection implements SignalSink {
     const state = this.#state;
     if (state.name !== 'open') return;
     this.#heardAt = Date.now();
-    if (!this.#budget.spend(this.#heardAt)) return this.#leave('too many signal requests');
+    if (!this.#budget.spend(this.#heardAt)) {
+      this.#leave('too many signal requests');
+      return;
+    }
     try {
       this.#mode = modeOf(frame);
       const request = decodeRequest(frame);
@@ -177,8 +181,8 @@ export class SignalConnection implements SignalSink {
     clearTimeout(this.#deadline);
     this.#stopPings();
     this.#state = { name: 'draining', socket };
-    if (socket.bufferedBytes() === 0) return socket.close(NORMAL_CLOSURE);
-    this.#deadline = setTimeout(() => socket.close(NORMAL_CLOSURE), FLUSH_MS);
+    if (socket.bufferedBytes() === 0) socket.close(NORMAL_CLOSURE);
+    else this.#deadline = setTimeout(() => socket.close(NORMAL_CLOSURE), FLUSH_MS);
   }
 
   #drained(): void {

@@ -1,0 +1,89 @@
+/** `/rtc` and `/rtc/v1`: checks a connection, starts its session, then upgrades it (livekit-facts 1.2–1.6). */
+
+import { httpStatusOf, RpcError } from '../lib/rpc-error.ts';
+import { SharedFrames } from '../signal/codec.ts';
+import { type ConnectChecks, type ConnectLimits, parseConnect } from '../signal/connect.ts';
+import { Refusal } from '../signal/refusal.ts';
+import type { ConnectionLog } from '../signal/socket.ts';
+import { type HostFinder, type Started, startSession } from '../signal/starter.ts';
+import type { JoinParams } from '../signal/types.ts';
+import type { Call, Route } from './pipeline.ts';
+import { text } from './reply.ts';
+import type { Routes } from './routes.ts';
+import type { Reply } from './types.ts';
+
+export interface SignalRoutesParts {
+  readonly limits: ConnectLimits;
+  readonly checks: ConnectChecks;
+  readonly findHost: HostFinder;
+  /** How often a session start that times out is tried. */
+  readonly attempts: number;
+  /** A log for one connection, from the fields that operators look for. */
+  readonly logFor: (fields: Record<string, string>) => ConnectionLog;
+}
+
+export function addSignalRoutes(routes: Routes, parts: SignalRoutesParts): void {
+  const frames = new SharedFrames();
+  routes
+    .exact('/rtc', join(parts, frames, false))
+    .exact('/rtc/v1', join(parts, frames, true))
+    .exact('/rtc/validate', validate(parts, false))
+    .exact('/rtc/v1/validate', validate(parts, true));
+}
+
+function validate({ limits, checks, logFor }: SignalRoutesParts, joinRequestRequired: boolean): Route {
+  return async (call) => {
+    try {
+      await parseConnect(connectRequest(call), { joinRequestRequired, strict: true }, limits, checks);
+      return text(200, 'success');
+    } catch (error) {
+      return refuse(error, logFor({ path: call.path }));
+    }
+  };
+}
+
+function join(parts: SignalRoutesParts, frames: SharedFrames, joinRequestRequired: boolean): Route {
+  const { limits, checks, findHost, attempts, logFor } = parts;
+  return async (call) => {
+    if (!call.request.upgrade) return text(404, '');
+    let log = logFor({ path: call.path });
+    try {
+      const params = await parseConnect(connectRequest(call), { joinRequestRequired, strict: false }, limits, checks);
+      log = logFor(fieldsOf(params));
+      const started = await startSession(params, findHost, call.request.aborted, frames, log, { attempts });
+      return upgrade(started, call.request.aborted);
+    } catch (error) {
+      return refuse(error, log);
+    }
+  };
+}
+
+function connectRequest({ form, token, request }: Call) {
+  return { form, token, origin: { headers: request.headers, remoteAddress: request.remoteAddress } };
+}
+
+/** The session must hear of it when the client leaves between our answer and the open socket. */
+function upgrade({ connection, session }: Started, aborted: AbortSignal): Reply {
+  const gone = () => session.closed(true);
+  if (aborted.aborted) gone();
+  else aborted.addEventListener('abort', gone, { once: true });
+  return {
+    kind: 'upgrade',
+    open: (socket) => {
+      aborted.removeEventListener('abort', gone);
+      return connection.open(socket, session);
+    },
+  };
+}
+
+function refuse(error: unknown, log: ConnectionLog): Reply {
+  const known = error instanceof Refusal || error instanceof RpcError;
+  const status = error instanceof Refusal ? error.status : error instanceof RpcError ? httpStatusOf(error.code) : 500;
+  const message = error instanceof Error ? error.message : String(error);
+  log.warn({ status, error: message }, 'error handling request');
+  return text(status, known ? message : 'internal error');
+}
+
+function fieldsOf(params: JoinParams): Record<string, string> {
+  return { room: params.room, participant: params.identity, connID: params.connectionId };
+}
