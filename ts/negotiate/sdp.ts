@@ -72,7 +72,8 @@ export function parseDescription(text: string): RemoteDescription {
   const sdp = parse(text);
   if (sdp.media.length === 0) throw new SdpError('the description has no media section');
   if (sdp.media.length > MAX_SECTIONS) throw new SdpError(`the description has more than ${MAX_SECTIONS} sections`);
-  const sections = sdp.media.map(parseSection);
+  const blocks = text.split(/\r?\n(?=m=)/).slice(1);
+  const sections = sdp.media.map((media, index) => parseSection(media, blocks[index] ?? ''));
   const first = sdp.media.find((media) => media.iceUfrag !== undefined) ?? sdp;
   const ufrag = first.iceUfrag;
   const pwd = first.icePwd;
@@ -104,7 +105,8 @@ function collectFingerprints(sdp: SessionDescription): Fingerprint[] {
 
 type SdpMedia = SessionDescription['media'][number];
 
-function parseSection(media: SdpMedia): Section {
+/** `block` is the section's own text, for what the library's grammar is too narrow for. */
+function parseSection(media: SdpMedia, block: string): Section {
   const mid = media.mid === undefined ? undefined : String(media.mid);
   if (mid === undefined) throw new SdpError(`the ${media.type} section has no mid`);
   const rejected = media.port === 0 && media.bundleOnly === undefined;
@@ -117,7 +119,7 @@ function parseSection(media: SdpMedia): Section {
     direction: media.direction ?? 'sendrecv',
     codecs: parseCodecs(media),
     extensions: (media.ext ?? []).map((ext) => ({ id: ext.value, uri: ext.uri })),
-    msid: parseMsid(media),
+    msid: parseMsid(media, block),
     rids: (media.rids ?? []).map((rid) => ({
       id: String(rid.id),
       direction: rid.direction === 'recv' ? 'recv' : 'send',
@@ -149,13 +151,12 @@ function parseCodecs(media: SdpMedia): SdpCodec[] {
     }));
 }
 
-function parseMsid(media: SdpMedia): MediaSection['msid'] {
-  const [line] = media.msid ?? [];
-  if (line !== undefined) {
+/** Ids hold more than letters: Firefox puts braces around them, LiveKit a bar between. */
+function parseMsid(media: SdpMedia, block: string): MediaSection['msid'] {
+  const [, stream, track] = /^a=msid:(\S+)(?: (\S+))?/m.exec(block) ?? [];
+  if (stream !== undefined) {
     // A single token names the track; the stream is then unknown.
-    return line.appdata === undefined || line.appdata === ''
-      ? { stream: '', track: line.id }
-      : { stream: line.id, track: line.appdata };
+    return track === undefined ? { stream: '', track: stream } : { stream, track };
   }
   const old = (media.ssrcs ?? []).find((ssrc) => ssrc.attribute === 'msid')?.value?.split(' ');
   return old?.[0] === undefined ? undefined : { stream: old[0], track: old[1] ?? old[0] };
