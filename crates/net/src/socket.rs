@@ -1,7 +1,7 @@
 //! One UDP socket: batched receiving with GRO, trains sent with GSO, and what to do where a path can't.
 
 use std::io::{self, IoSliceMut};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use quinn_udp::{RecvMeta, UdpSocketState};
 use sluice_sfu::Transmit;
@@ -69,9 +69,14 @@ impl Socket {
         })
     }
 
-    /// Where it is bound.
+    /// Where it is bound, or what it was named.
     pub fn local(&self) -> SocketAddr {
         self.local
+    }
+
+    /// Gives a socket that is bound to all addresses one by which it is known: the wildcard is nobody's address.
+    pub fn name(&mut self, ip: IpAddr) {
+        self.local.set_ip(ip);
     }
 
     /// For registration with a poll.
@@ -94,8 +99,14 @@ impl Socket {
                 // A short batch means that the queue was empty: a later arrival raises a new event.
                 filled == BATCH
             }
-            // Anything but "nothing there" is an error of an earlier send; what is queued is still there.
-            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+            // An ICMP error of an earlier send takes the place of a datagram; what is queued is still there.
+            Err(error) => matches!(
+                error.kind(),
+                io::ErrorKind::ConnectionRefused
+                    | io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::HostUnreachable
+                    | io::ErrorKind::NetworkUnreachable
+            ),
         }
     }
 

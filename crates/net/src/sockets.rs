@@ -60,9 +60,8 @@ impl Sockets {
     /// # Errors
     /// Where it can't be polled.
     pub fn add_shared(&mut self, socket: Socket) -> io::Result<()> {
-        let local = socket.local();
-        self.add(socket)?;
-        self.shared.push(self.address(local));
+        let (_, address) = self.add(socket)?;
+        self.shared.push(address);
         Ok(())
     }
 
@@ -85,11 +84,10 @@ impl Sockets {
         let mut locals = Vec::with_capacity(sockets.len());
         let mut failure = None;
         for socket in sockets {
-            let local = socket.local();
             match self.add(socket) {
-                Ok(slot) => {
+                Ok((slot, local)) => {
                     held.push(slot);
-                    locals.push(self.address(local));
+                    locals.push(local);
                 }
                 Err(error) => failure = Some(error),
             }
@@ -172,7 +170,8 @@ impl Sockets {
         }
     }
 
-    fn add(&mut self, mut socket: Socket) -> io::Result<usize> {
+    fn add(&mut self, mut socket: Socket) -> io::Result<(usize, LocalAddress)> {
+        let address = self.name(&mut socket);
         let slot = self.free.pop().unwrap_or(self.slots.len());
         if let Err(error) =
             self.registry
@@ -191,18 +190,20 @@ impl Sockets {
         if let Some(place) = self.slots.get_mut(slot) {
             *place = Some(socket);
         }
-        Ok(slot)
+        Ok((slot, address))
     }
 
-    fn address(&self, socket: SocketAddr) -> LocalAddress {
-        let known = self
-            .advertise
-            .iter()
-            .find(|address| address.bind == socket.ip());
-        let ip = known.map_or(socket.ip(), |address| address.advertise);
+    /// What the world is told of a socket.
+    fn name(&self, socket: &mut Socket) -> LocalAddress {
+        let bound = socket.local();
+        let known = self.advertise.iter().find(|a| a.bind == bound.ip());
+        let advertise = known.map_or(bound.ip(), |address| address.advertise);
+        if bound.ip().is_unspecified() {
+            socket.name(advertise);
+        }
         LocalAddress {
-            socket,
-            advertised: SocketAddr::new(ip, socket.port()),
+            socket: socket.local(),
+            advertised: SocketAddr::new(advertise, bound.port()),
         }
     }
 }

@@ -24,6 +24,7 @@ impl Thread {
                 other => self.world.handle_command(now, other),
             }
         }
+        self.saturated |= !self.seat.commands.is_empty();
     }
 
     /// Closes the sockets of peers that ended, behind the last that they had to say.

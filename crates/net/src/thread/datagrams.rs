@@ -13,11 +13,11 @@ impl Thread {
     pub(super) fn handle_hops(&mut self, now: Instant) -> u64 {
         let mut count = 0;
         for from in self.seat.ends.workers() {
-            for _ in 0..MAX_HOPS_PER_WORKER {
-                let Some(hop) = self.seat.ends.poll(from) else {
-                    break;
-                };
-                count += 1;
+            let mut hops = 0;
+            while hops < MAX_HOPS_PER_WORKER
+                && let Some(hop) = self.seat.ends.poll(from)
+            {
+                hops += 1;
                 match hop {
                     Hop::Link(message) => self.world.handle_link(now, from, message),
                     Hop::Claim { local, remote } => {
@@ -39,6 +39,8 @@ impl Thread {
                     }
                 }
             }
+            count += hops;
+            self.saturated |= hops == MAX_HOPS_PER_WORKER;
         }
         count
     }
@@ -77,6 +79,7 @@ impl Thread {
                 }
             }
         }
+        self.saturated |= self.seat.sockets.has_ready();
         count
     }
 
@@ -112,4 +115,4 @@ impl Thread {
 const MAX_DATAGRAMS: u64 = 256;
 
 /// Messages of one neighbour per turn, for the same reason.
-const MAX_HOPS_PER_WORKER: usize = 512;
+const MAX_HOPS_PER_WORKER: u64 = 512;

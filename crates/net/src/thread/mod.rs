@@ -13,7 +13,7 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use sluice_sfu::pool::Pool;
 use sluice_sfu::{Worker, WorkerConfig};
-use sluice_wire::id::PeerId;
+use sluice_wire::id::{PeerId, WorkerId};
 
 use crate::affinity;
 use crate::config::EngineConfig;
@@ -69,6 +69,8 @@ struct Thread {
     handed_over: u64,
     /// Peers that ended in this turn; their sockets are closed behind its sends.
     ended: Vec<PeerId>,
+    /// True where the turn left something behind because it had done enough.
+    saturated: bool,
     events: mio::Events,
 }
 
@@ -77,22 +79,27 @@ pub fn run(seat: Seat, mut outbox: Outbox) {
     if let Some(core) = seat.core {
         affinity::pin(core);
     }
-    let worker = seat.worker.id.0;
+    let worker = seat.worker.id;
     let (collector, logs) = log::collector(Instant::now());
-    let result = tracing::subscriber::with_default(collector, || {
-        catch_unwind(AssertUnwindSafe(|| {
-            Thread::new(seat, logs).run(&mut outbox);
-        }))
+    tracing::subscriber::with_default(collector, || {
+        report_panic(worker, &mut outbox, |outbox| {
+            Thread::new(seat, logs).run(outbox);
+        });
     });
-    if let Err(panic) = result {
-        let now = Instant::now();
-        let detail = panic_message(&*panic);
-        outbox.push(
-            now,
-            Report::Engine(EngineReport::WorkerFailed { worker, detail }),
-        );
-        outbox.flush(now);
-    }
+}
+
+fn report_panic(worker: WorkerId, outbox: &mut Outbox, body: impl FnOnce(&mut Outbox)) {
+    // A report that was being written when it happened is whole or not there at all.
+    let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(outbox))) else {
+        return;
+    };
+    let now = Instant::now();
+    let failed = EngineReport::WorkerFailed {
+        worker: worker.0,
+        detail: panic_message(&*panic),
+    };
+    outbox.push(now, Report::Engine(failed));
+    outbox.flush(now);
 }
 
 impl Thread {
@@ -108,6 +115,7 @@ impl Thread {
             logs,
             handed_over: 0,
             ended: Vec::new(),
+            saturated: false,
             events: mio::Events::with_capacity(MAX_POLL_EVENTS),
             seat,
         }
@@ -131,6 +139,7 @@ impl Thread {
     /// Returns how many packets moved.
     fn turn(&mut self, now: Instant, outbox: &mut Outbox) -> u64 {
         let sent_before = self.seat.sockets.counters.sent;
+        self.saturated = false;
 
         // 1. Commands: rare, and whatever comes in next may depend on them (a route, a subscription).
         self.handle_commands(now, outbox);
@@ -163,8 +172,8 @@ impl Thread {
 
     /// Sleeps until something comes in or is due; a busy worker lets arrivals gather first.
     fn rest(&mut self, turn_start: Instant, outbox: &Outbox) {
-        if self.has_work() {
-            // More than a turn may do is waiting: only look at what else is there.
+        if self.saturated {
+            // There is no time to rest: only look at what else is there.
             self.look(Duration::ZERO);
             return;
         }
@@ -248,3 +257,25 @@ const MAX_SLEEP: Duration = Duration::from_secs(1);
 
 /// How soon a neighbour whose ring was full is tried again.
 const BACKLOG_RETRY: Duration = Duration::from_millis(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outbox::outboxes;
+
+    #[test]
+    fn a_panic_is_reported_with_its_words() {
+        for (words, panic) in [
+            ("static", (|| panic!("static")) as fn()),
+            ("made 7", || panic!("made {}", 7)),
+            ("a panic without words", || std::panic::panic_any(7)),
+        ] {
+            let (mut outboxes, inbox) = outboxes(1, || ());
+            let outbox = outboxes.first_mut().expect("one outbox");
+            report_panic(WorkerId(3), outbox, |_| panic());
+            let reported = inbox.take().expect("a report");
+            let expected = format!(r#"[{{"type":"workerFailed","worker":3,"detail":"{words}"}}]"#);
+            assert_eq!(reported, expected);
+        }
+    }
+}
