@@ -13,15 +13,14 @@ pub mod stats;
 pub mod worker;
 
 mod answers;
+mod clock;
 mod data;
 mod drive;
 mod egress;
-mod ingress;
-mod interest;
+mod media;
 mod outbox;
 mod routes;
 mod slab;
-mod speakers;
 mod timers;
 mod transports;
 

@@ -1,11 +1,12 @@
 //! What workers say to each other: packets of a track once per worker that has subscribers, and back what those
 //! subscribers want; data messages of a room likewise. Plain data: between two threads it travels through a ring,
-//! and nothing in it assumes shared memory but the packet buffers, whose bytes are a complete RTP packet.
+//! and nothing in it assumes shared memory but the packet buffers, whose content is plain data too.
 
 use bytes::Bytes;
+use sluice_forward::packet::PacketMeta;
 use sluice_wire::id::{ParticipantId, RoomId, TrackId};
 
-use crate::command::{ExtensionIds, UpTrackConfig};
+use crate::command::UpTrackConfig;
 use crate::pool::PoolBuffer;
 
 /// One message from one worker to another, handled in order.
@@ -40,12 +41,12 @@ pub enum LinkMessage {
         track: TrackId,
         /// Its layer.
         layer: u8,
-        /// The publisher's sequence numbers.
-        lost: Vec<u16>,
+        /// Published sequence numbers ([`PacketMeta::sequence`]).
+        lost: Vec<u64>,
     },
 
     /// Home to subscribers' side: the track exists, or its description changed.
-    Opened(Box<LinkedTrack>),
+    Opened(Box<UpTrackConfig>),
     /// Home to subscribers' side: the publisher muted or unmuted.
     Muted {
         /// The track.
@@ -58,14 +59,14 @@ pub enum LinkMessage {
         /// The track.
         track: TrackId,
     },
-    /// Home to subscribers' side: one packet as the publisher sent it, decrypted, out of its RTX wrapping.
+    /// Home to subscribers' side: one packet as home's up track saw it.
     Packet {
         /// The track.
         track: TrackId,
-        /// Its layer.
-        layer: u8,
-        /// Header, extensions under the publisher's ids, payload.
-        packet: PoolBuffer,
+        /// Bytes of the dependency descriptor that the packet begins with.
+        descriptor_len: u16,
+        /// What is known of it; descriptor and payload. Its arrival time is home's and means nothing elsewhere.
+        packet: PoolBuffer<PacketMeta>,
     },
     /// Home to subscribers' side: a sender report of the publisher (RFC 3550 section 6.4.1).
     SenderReport {
@@ -81,15 +82,6 @@ pub enum LinkMessage {
 
     /// A data message for the participants of a room on the other worker.
     Data(DataMessage),
-}
-
-/// Description of a track for the far side of a link.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LinkedTrack {
-    /// As opened at home.
-    pub config: UpTrackConfig,
-    /// Extension ids of the section's transport.
-    pub extensions: ExtensionIds,
 }
 
 /// One data message on its way to the receivers of a room.

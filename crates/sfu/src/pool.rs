@@ -12,29 +12,36 @@ const MAX_SLOTS: usize = 16 * 1024;
 /// Slots looked at before a new one is made.
 const PROBES: usize = 4;
 
-/// One packet, immutable, shared by all links that carry it. Cloning counts a reference.
-#[derive(Clone)]
-pub struct PoolBuffer {
-    slot: Arc<Slot>,
+/// One packet with what is known of it, immutable, shared by all links that carry it. Cloning counts a reference.
+pub struct PoolBuffer<M = ()> {
+    slot: Arc<Slot<M>>,
 }
 
-struct Slot {
+struct Slot<M> {
+    meta: M,
     len: usize,
     bytes: [u8; SLOT_BYTES],
 }
 
 /// Makes [`PoolBuffer`]s out of slots whose former readers are done.
-#[derive(Default)]
-pub struct Pool {
-    slots: VecDeque<Arc<Slot>>,
+pub struct Pool<M = ()> {
+    slots: VecDeque<Arc<Slot<M>>>,
 }
 
 impl Pool {
+    /// As [`Pool::fill_with`], for packets of which nothing is known.
+    pub fn fill(&mut self, fill: impl FnOnce(&mut [u8]) -> Option<usize>) -> Option<PoolBuffer> {
+        self.fill_with((), fill)
+    }
+}
+
+impl<M: Copy> Pool<M> {
     /// Lets `fill` write into a free slot and return the length. None where nothing was written or every slot
     /// is in use. Allocates only while the pool is still growing.
-    pub fn fill(&mut self, fill: impl FnOnce(&mut [u8]) -> Option<usize>) -> Option<PoolBuffer> {
-        let mut slot = self.take()?;
+    pub fn fill_with(&mut self, meta: M, fill: impl FnOnce(&mut [u8]) -> Option<usize>) -> Option<PoolBuffer<M>> {
+        let mut slot = self.take(meta)?;
         let written = Arc::get_mut(&mut slot).and_then(|free| {
+            free.meta = meta;
             free.len = fill(&mut free.bytes)?.min(SLOT_BYTES);
             Some(())
         });
@@ -52,7 +59,7 @@ impl Pool {
         self.slots.is_empty()
     }
 
-    fn take(&mut self) -> Option<Arc<Slot>> {
+    fn take(&mut self, meta: M) -> Option<Arc<Slot<M>>> {
         for _ in 0..PROBES.min(self.slots.len()) {
             let mut slot = self.slots.pop_front()?;
             if Arc::get_mut(&mut slot).is_some() {
@@ -62,6 +69,7 @@ impl Pool {
         }
         (self.slots.len() < MAX_SLOTS).then(|| {
             Arc::new(Slot {
+                meta,
                 len: 0,
                 bytes: [0; SLOT_BYTES],
             })
@@ -69,7 +77,26 @@ impl Pool {
     }
 }
 
-impl std::ops::Deref for PoolBuffer {
+impl<M> Default for Pool<M> {
+    fn default() -> Self {
+        Self { slots: VecDeque::new() }
+    }
+}
+
+impl<M> PoolBuffer<M> {
+    /// What is known of the packet.
+    pub fn meta(&self) -> &M {
+        &self.slot.meta
+    }
+}
+
+impl<M> Clone for PoolBuffer<M> {
+    fn clone(&self) -> Self {
+        Self { slot: Arc::clone(&self.slot) }
+    }
+}
+
+impl<M> std::ops::Deref for PoolBuffer<M> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -77,7 +104,7 @@ impl std::ops::Deref for PoolBuffer {
     }
 }
 
-impl std::fmt::Debug for PoolBuffer {
+impl<M> std::fmt::Debug for PoolBuffer<M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "PoolBuffer({} B)", self.slot.len)
     }

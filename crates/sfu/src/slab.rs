@@ -39,6 +39,11 @@ impl<T> Slab<T> {
         self.slots.get_mut(index)?.as_mut()
     }
 
+    /// All values.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.slots.iter().flatten()
+    }
+
     /// Indices and values.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut T)> {
         self.slots

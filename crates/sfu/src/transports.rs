@@ -12,7 +12,7 @@ use sluice_wire::id::{DownTrackId, PeerId, Ssrc};
 
 use crate::command::{self, Candidate, DtlsRole, ExtensionIds, IceCredentials, OpenPeer};
 use crate::config::LocalAddress;
-use crate::ingress::Sources;
+use crate::media::sources::Sources;
 use crate::routes::Routes;
 use crate::slab::Slab;
 

@@ -172,5 +172,5 @@ pub const MAX_SSRCS: usize = 64;
 const MAX_LAYERS: usize = 3;
 
 #[cfg(test)]
-#[path = "ingress_tests.rs"]
+#[path = "sources_tests.rs"]
 mod tests;
