@@ -58,6 +58,22 @@ impl Side {
         )
     }
 
+    pub fn lite_server(now: Instant, seed: u64) -> Self {
+        let mut side = Self::server(now, seed);
+        let mut config = PeerConfig::new(
+            PeerId(1),
+            side.creds.clone(),
+            side.certificate.clone(),
+            seed,
+        );
+        config.ice_lite = true;
+        side.peer = Peer::new(now, config);
+        side.peer
+            .add_local_address(side.bound, side.bound)
+            .expect("usable");
+        side
+    }
+
     fn new(
         now: Instant,
         name: &str,
