@@ -134,13 +134,9 @@ export class Member {
     return [...published, ...received];
   }
 
-  /** Replaces what it may do and ends what it may not do any more; returns whether anything changed. */
-  setPermission(permission: ParticipantPermission): boolean {
-    const publishing = this.publications.all().length > 0 || this.participant.isPublisher;
-    if (!this.participant.setPermission(permission, publishing)) return false;
-    this.publications.revokeForbidden();
-    this.subscriptions.reconcileAll();
-    return true;
+  /** Replaces what it may do and ends what it may not do any more. */
+  setPermission(permission: ParticipantPermission): void {
+    this.participant.setPermission(permission, this.participant.isPublisher);
   }
 
   /** Hands a description of the client to the negotiation; one that can't be used ends the session. */
@@ -198,6 +194,10 @@ export class Member {
     };
     return new Participant(seed, () => this.publications.infos(), {
       stateChanged: (from) => this.#observer.stateChanged(this, from),
+      permissionChanged: () => {
+        this.publications.revokeForbidden();
+        this.subscriptions.reconcileAll();
+      },
       profileChanged: () => this.#observer.profileChanged(this),
       claimsChanged: () => this.tokens.send(),
     });

@@ -23,6 +23,8 @@ export type ParticipantState =
 
 export interface ParticipantObserver {
   stateChanged(from: ParticipantState['name']): void;
+  /** What it may do changed; others have not heard of it yet. */
+  permissionChanged(): void;
   /** Name, metadata, attributes or permission: everybody is to know at once. */
   profileChanged(): void;
   /** What the next token must say changed. */
@@ -122,14 +124,17 @@ export class Participant {
     const attributes = Object.keys(update.attributes).length > 0;
     if (attributes) claims.attributes = mergeAttributes(claims.attributes, update.attributes);
     if (!attributes && claims.name === this.#claims.name && claims.metadata === this.#claims.metadata) return;
-    this.#replaceClaims(claims);
+    this.#claims = claims;
+    this.#announceClaims();
   }
 
   /** Replaces the whole set; returns whether anything changed. `publishing`: its publisher transport stands. */
   setPermission(permission: ParticipantPermission, publishing: boolean): boolean {
     if (permissionOf(this.grant).equals(permission)) return false;
     this.#isPublisher = permission.canPublish && publishing;
-    this.#replaceClaims({ ...this.#claims, video: withPermission(this.grant, permission) });
+    this.#claims = { ...this.#claims, video: withPermission(this.grant, permission) };
+    this.#observer.permissionChanged();
+    this.#announceClaims();
     return true;
   }
 
@@ -140,8 +145,7 @@ export class Participant {
     this.invalidate();
   }
 
-  #replaceClaims(claims: SessionClaims): void {
-    this.#claims = claims;
+  #announceClaims(): void {
     this.invalidate();
     this.#observer.profileChanged();
     this.#observer.claimsChanged();

@@ -1,3 +1,4 @@
+import { CreateRoomRequest } from '@livekit/protocol';
 import { RpcError } from '../lib/rpc-error.ts';
 import type { RoomContext } from './context.ts';
 import type { JoinParams, SessionHost, SignalSession, SignalSink } from './contracts.ts';
@@ -23,8 +24,7 @@ export class RoomSessionHost implements SessionHost {
       return session ?? ENDED_SESSION;
     }
     this.#checkLimits(params);
-    const request = params.createRoom;
-    if (request.name === '') request.name = params.room;
+    const request = new CreateRoomRequest({ ...params.createRoom, name: params.room });
     const mayCreate = this.#context.config.autoCreate || params.claims.video.roomCreate;
     const room = await this.#rooms.acquire(request, mayCreate);
     try {
