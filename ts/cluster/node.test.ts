@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { NodeId, RoomName } from '../lib/ids.ts';
+import { LocalBus } from './local-bus.ts';
+import { LocalRouter } from './local-router.ts';
+import { LocalStore } from './local-store.ts';
+import { LocalNode } from './node.ts';
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+describe('bus', () => {
+  it('delivers copies in order, later, to whoever subscribed', async () => {
+    const bus = new LocalBus();
+    const heard: string[] = [];
+    const end = await bus.subscribe('a', (payload) => heard.push(String(payload[0])));
+    const message = Uint8Array.of(1);
+    await bus.publish('a', message);
+    message[0] = 9;
+    await bus.publish('a', Uint8Array.of(2));
+    await bus.publish('b', Uint8Array.of(3));
+    assert.deepEqual(heard, []);
+    await turn();
+    assert.deepEqual(heard, ['1', '2']);
+    await end();
+    await bus.publish('a', Uint8Array.of(4));
+    await turn();
+    assert.deepEqual(heard, ['1', '2']);
+    await bus.close();
+    await assert.rejects(bus.publish('a', message));
+  });
+});
+
+describe('node', () => {
+  const setUp = (t: { mock: { timers: { enable(options: object): void } } }) => {
+    t.mock.timers.enable({ apis: ['setInterval', 'Date'], now: 1_000_000 });
+    const store = new LocalStore();
+    const bus = new LocalBus();
+    const node = new LocalNode({
+      id: 'ND_x' as NodeId,
+      ip: '192.0.2.1',
+      region: 'eu',
+      directory: store.nodes,
+      bus,
+      load: () => ({ rooms: 1, clients: 2, tracksIn: 3, tracksOut: 4 }),
+      now: () => new Date(),
+      onError: () => {},
+      interval: 2000,
+      maxDelay: 30_000,
+    });
+    return { store, bus, node };
+  };
+
+  it('keeps its record fresh while the bus works', async (t) => {
+    const { store, bus, node } = setUp(t);
+    await node.start();
+    const [record] = await store.nodes.list();
+    assert.equal(record?.state, 'serving');
+    assert.equal(record?.stats.numTracksOut, 4);
+    t.mock.timers.tick(2000);
+    await turn();
+    assert.equal(node.updatedAt, 1002);
+    await bus.close();
+    t.mock.timers.tick(6000);
+    await turn();
+    assert.equal(node.updatedAt, 1002);
+    await node.stop();
+    assert.deepEqual(await store.nodes.list(), []);
+  });
+
+  it('says when it takes no new rooms', async (t) => {
+    const { store, node } = setUp(t);
+    await node.start();
+    await node.drain();
+    t.mock.timers.tick(2000);
+    await turn();
+    assert.equal((await store.nodes.list())[0]?.state, 'shuttingDown');
+    await node.stop();
+    await node.stop();
+  });
+
+  it('hosts every room', async (t) => {
+    const { store, node } = setUp(t);
+    await node.start();
+    const router = new LocalRouter('host', node.id, store.nodes);
+    assert.equal(await router.hostForRoom('r' as RoomName), 'host');
+    assert.equal((await store.nodes.nodeForRoom('r' as RoomName))?.id, 'ND_x');
+    await node.stop();
+  });
+});
