@@ -164,7 +164,10 @@ impl UpTrack {
                 MediaKind::Video => TrackerSettings::for_layer(layer, settings.screen_share),
             })
         };
-        let codec = settings.codecs.first().map_or(Codec::Opus, |codec| codec.codec);
+        let codec = settings
+            .codecs
+            .first()
+            .map_or(Codec::Opus, |codec| codec.codec);
         let mut track = Self {
             streams: Vec::new(),
             trackers: [tracker(0), tracker(1), tracker(2)],
@@ -205,16 +208,24 @@ impl UpTrack {
     ) -> Result<PacketMeta, Discard> {
         let header = view.header();
         let codec = self.codec_of(&header, repair)?;
-        let stream = self.streams.get_mut(usize::from(layer)).ok_or(Discard::UnknownLayer)?;
+        let stream = self
+            .streams
+            .get_mut(usize::from(layer))
+            .ok_or(Discard::UnknownLayer)?;
         let (packet, payload) = unwrap_repair(&header, repair, view.payload())?;
         let admitted = stream.admit(now, &packet, &codec, self.rtt)?;
 
         let extension = |id: Option<u8>| id.and_then(|id| view.extension(id));
         let extensions = self.settings.extensions;
         let raw_descriptor = extension(extensions.dependency_descriptor).unwrap_or_default();
-        let descriptor =
-            if raw_descriptor.is_empty() { None } else { stream.descriptors.read(raw_descriptor) };
-        let resolved = descriptor.as_ref().map(|descriptor| (descriptor, stream.descriptors.targets()));
+        let descriptor = if raw_descriptor.is_empty() {
+            None
+        } else {
+            stream.descriptors.read(raw_descriptor)
+        };
+        let resolved = descriptor
+            .as_ref()
+            .map(|descriptor| (descriptor, stream.descriptors.targets()));
         let sight = sight::look(codec.codec, self.settings.encrypted, payload, resolved);
         let meta = PacketMeta {
             layer,
@@ -237,7 +248,8 @@ impl UpTrack {
             vp9: sight.vp9,
             dd: descriptor,
             audio_level: extension(extensions.audio_level).and_then(AudioLevel::parse),
-            abs_capture_time: extension(extensions.abs_capture_time).and_then(AbsCaptureTime::parse),
+            abs_capture_time: extension(extensions.abs_capture_time)
+                .and_then(AbsCaptureTime::parse),
         };
         if !stream.ring.insert(meta, raw_descriptor, payload) {
             return Err(Discard::TooOld);
@@ -259,8 +271,14 @@ impl UpTrack {
         descriptor: &[u8],
         payload: &[u8],
     ) -> Result<PacketMeta, Discard> {
-        let meta = PacketMeta { arrival: now, ..*meta };
-        let stream = self.streams.get_mut(usize::from(meta.layer)).ok_or(Discard::UnknownLayer)?;
+        let meta = PacketMeta {
+            arrival: now,
+            ..*meta
+        };
+        let stream = self
+            .streams
+            .get_mut(usize::from(meta.layer))
+            .ok_or(Discard::UnknownLayer)?;
         if stream.ring.get(meta.sequence).is_some() {
             return Err(Discard::Duplicate);
         }
@@ -271,7 +289,11 @@ impl UpTrack {
             stream.epoch = meta.epoch;
             stream.sender_report = None;
         }
-        let codec = self.settings.codecs.iter().find(|codec| codec.pt == meta.pt);
+        let codec = self
+            .settings
+            .codecs
+            .iter()
+            .find(|codec| codec.pt == meta.pt);
         let clock_rate = codec.map_or(0, |codec| codec.clock_rate);
         if clock_rate != 0 {
             stream.clock_rate = clock_rate;
@@ -325,9 +347,14 @@ impl UpTrack {
 
     /// When [`Self::handle_timeout`] is due; not after `now` where something is due already.
     pub fn poll_timeout(&self, now: Instant) -> Instant {
-        let streams = self.streams.iter().filter_map(|stream| stream.poll_timeout(now));
+        let streams = self
+            .streams
+            .iter()
+            .filter_map(|stream| stream.poll_timeout(now));
         let trackers = self.trackers.iter().filter_map(LayerTracker::poll_timeout);
-        streams.chain(trackers).fold(self.quality.poll_timeout(), Instant::min)
+        streams
+            .chain(trackers)
+            .fold(self.quality.poll_timeout(), Instant::min)
     }
 
     /// Asks the publisher for a key frame of a stream, as soon as the layer's throttle allows.
@@ -366,7 +393,11 @@ impl UpTrack {
 
     /// The state of each spatial layer, lowest first: of simulcast, or within an SVC stream.
     pub fn layers(&self) -> impl Iterator<Item = LayerInfo> + '_ {
-        let layers = self.trackers.iter().zip(self.sizes).take(usize::from(self.layer_count()));
+        let layers = self
+            .trackers
+            .iter()
+            .zip(self.sizes)
+            .take(usize::from(self.layer_count()));
         layers.map(|(tracker, (width, height))| {
             let rates = tracker.rates();
             LayerInfo {
@@ -382,7 +413,10 @@ impl UpTrack {
 
     /// What subscriptions have to know of the track.
     pub fn view(&self) -> Layers {
-        let mut view = Layers { streams: self.streams.len() as u8, ..Layers::default() };
+        let mut view = Layers {
+            streams: self.streams.len() as u8,
+            ..Layers::default()
+        };
         let slots = view.active.iter_mut().zip(&mut view.fps);
         for (tracker, (active, fps)) in self.trackers.iter().zip(slots) {
             *active = tracker.is_active();
@@ -401,7 +435,10 @@ impl UpTrack {
 
     /// The RTP clock of a stream, Hz, once a packet came in.
     pub fn clock_rate(&self, layer: u8) -> Option<u32> {
-        self.streams.get(usize::from(layer)).map(|stream| stream.clock_rate).filter(|&rate| rate != 0)
+        self.streams
+            .get(usize::from(layer))
+            .map(|stream| stream.clock_rate)
+            .filter(|&rate| rate != 0)
     }
 
     /// The last sender report of a stream.
@@ -411,7 +448,11 @@ impl UpTrack {
 
     /// How loud it is now.
     pub fn loudness(&mut self, now: Instant) -> Loudness {
-        if self.settings.muted { Loudness::default() } else { self.audio.loudness(now) }
+        if self.settings.muted {
+            Loudness::default()
+        } else {
+            self.audio.loudness(now)
+        }
     }
 
     /// The quality score of the last window.
@@ -433,8 +474,18 @@ impl UpTrack {
 impl UpTrack {
     fn open_streams(&mut self) {
         let wanted = usize::from(self.settings.streams.clamp(1, MAX_SPATIAL as u8));
-        for throttle in self.settings.pli_throttle.iter().take(wanted).skip(self.streams.len()) {
-            self.streams.push(UpStream::new(*throttle, self.settings.packet_buffer, self.settings.kind));
+        for throttle in self
+            .settings
+            .pli_throttle
+            .iter()
+            .take(wanted)
+            .skip(self.streams.len())
+        {
+            self.streams.push(UpStream::new(
+                *throttle,
+                self.settings.packet_buffer,
+                self.settings.kind,
+            ));
         }
     }
 
@@ -443,14 +494,28 @@ impl UpTrack {
             return Err(Discard::Probe);
         }
         let pt = header.payload_type;
-        let is_it = |codec: &&UpCodec| if repair { codec.rtx_pt == Some(pt) } else { codec.pt == pt };
-        self.settings.codecs.iter().find(is_it).copied().ok_or(Discard::UnknownPayloadType)
+        let is_it = |codec: &&UpCodec| {
+            if repair {
+                codec.rtx_pt == Some(pt)
+            } else {
+                codec.pt == pt
+            }
+        };
+        self.settings
+            .codecs
+            .iter()
+            .find(is_it)
+            .copied()
+            .ok_or(Discard::UnknownPayloadType)
     }
 
     fn note_start(&mut self, meta: &PacketMeta, admitted: &Admitted) {
         if admitted.start == Start::Stream {
             self.quality.set_codec(meta.codec);
-            self.events.push_back(UpEvent::Started { layer: meta.layer, pt: meta.pt });
+            self.events.push_back(UpEvent::Started {
+                layer: meta.layer,
+                pt: meta.pt,
+            });
         }
         if admitted.start != Start::No {
             self.audio.reset();
@@ -458,9 +523,20 @@ impl UpTrack {
     }
 
     /// Takes an accepted packet of `wire_len` bytes into levels, sizes and layer states.
-    fn observe(&mut self, now: Instant, meta: &PacketMeta, sight: &Sight, clock_rate: u32, wire_len: usize) {
-        if let Some(level) = meta.audio_level.filter(|_| !meta.late && !self.settings.muted) {
-            self.audio.handle_packet(now, level.level, meta.timestamp, clock_rate);
+    fn observe(
+        &mut self,
+        now: Instant,
+        meta: &PacketMeta,
+        sight: &Sight,
+        clock_rate: u32,
+        wire_len: usize,
+    ) {
+        if let Some(level) = meta
+            .audio_level
+            .filter(|_| !meta.late && !self.settings.muted)
+        {
+            self.audio
+                .handle_packet(now, level.level, meta.timestamp, clock_rate);
         }
         let layer = self.spatial_layer(meta);
         let mut changed = false;
@@ -495,7 +571,11 @@ impl UpTrack {
     }
 
     fn spatial_layer(&self, meta: &PacketMeta) -> u8 {
-        let layer = if self.streams.len() > 1 { meta.layer } else { meta.spatial };
+        let layer = if self.streams.len() > 1 {
+            meta.layer
+        } else {
+            meta.spatial
+        };
         layer.min(MAX_SPATIAL as u8 - 1)
     }
 
@@ -518,7 +598,9 @@ impl UpTrack {
         }
         self.audio.reset();
         if muted {
-            self.streams.iter_mut().for_each(|stream| stream.key_frames.cancel());
+            self.streams
+                .iter_mut()
+                .for_each(|stream| stream.key_frames.cancel());
         }
         self.apply_quality_hold(now);
         if was_active {
@@ -539,19 +621,30 @@ impl UpTrack {
             }
             _ => 0,
         };
-        let highest = self.trackers.iter().rposition(LayerTracker::is_active).map_or(0, |layer| layer + 1);
-        self.missing_layers.set(now, usize::from(wanted).saturating_sub(highest) as f64);
+        let highest = self
+            .trackers
+            .iter()
+            .rposition(LayerTracker::is_active)
+            .map_or(0, |layer| layer + 1);
+        self.missing_layers
+            .set(now, usize::from(wanted).saturating_sub(highest) as f64);
     }
 
     fn score_window(&mut self, now: Instant) {
-        let mut sample =
-            WindowSample { layer_distance: self.missing_layers.take(now) as f32, ..WindowSample::default() };
+        let mut sample = WindowSample {
+            layer_distance: self.missing_layers.take(now) as f32,
+            ..WindowSample::default()
+        };
         for stream in &mut self.streams {
             let window = stream.stats.take_window();
             sample.expected += window.expected;
             sample.received += window.received;
-            sample.jitter = sample.jitter.max(Duration::from_secs_f64(window.jitter_max));
-            let age = stream.sender_report.map(|report| now.saturating_duration_since(report.at));
+            sample.jitter = sample
+                .jitter
+                .max(Duration::from_secs_f64(window.jitter_max));
+            let age = stream
+                .sender_report
+                .map(|report| now.saturating_duration_since(report.at));
             sample.report_age = [sample.report_age, age].into_iter().flatten().min();
         }
         self.quality.handle_window(now, &sample);
@@ -574,7 +667,12 @@ fn unwrap_repair<'a>(
     } else {
         (Some(header.ssrc), header.sequence, payload)
     };
-    let packet = Incoming { ssrc, sequence, timestamp: header.timestamp, has_payload: !payload.is_empty() };
+    let packet = Incoming {
+        ssrc,
+        sequence,
+        timestamp: header.timestamp,
+        has_payload: !payload.is_empty(),
+    };
     Ok((packet, payload))
 }
 
@@ -582,3 +680,6 @@ fn unwrap_repair<'a>(
 const DEFAULT_RTT: Duration = Duration::from_millis(70);
 /// RTCP packets kept for a worker that fetches them each turn.
 const MAX_QUEUED: usize = 64;
+
+#[cfg(test)]
+mod tests;
