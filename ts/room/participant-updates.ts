@@ -56,15 +56,14 @@ export class ParticipantUpdates {
   /** What has to go out now; the rest waits for its batch. */
   #due(participant: Participant, info: ParticipantInfo, immediate: boolean): Change[] {
     const { identity } = participant;
+    const current = this.#roster.current(identity);
+    // What a replaced session still has to say would undo the news of the one that holds its identity.
+    if (current !== undefined && current !== participant) return [];
     const change: Change = { info, closeReason: participant.closeReason, synthetic: false };
     const queued = this.#batch.get(identity);
     const changes: Change[] = [];
     let now = immediate || info.isPublisher;
-    if (queued === undefined) {
-      const current = this.#roster.current(identity);
-      if (current !== undefined && compareSessions(current.info(), info) > 0) return [];
-    } else if (queued.info.sid !== info.sid) {
-      if (compareSessions(queued.info, info) > 0) return [];
+    if (queued !== undefined && queued.info.sid !== info.sid) {
       // Another session has taken the identity: that the old one ended must not come after the news of the new one.
       now = true;
       const ended = new ParticipantInfo({ ...queued.info, state: ParticipantInfo_State.DISCONNECTED });
@@ -126,13 +125,6 @@ export class ParticipantUpdates {
 
 function updateOf(participants: ParticipantInfo[]): SignalResponse {
   return new SignalResponse({ message: { case: 'update', value: new ParticipantUpdate({ participants }) } });
-}
-
-/** Negative where `a` is the earlier session of an identity; sids break a tie. */
-function compareSessions(a: ParticipantInfo, b: ParticipantInfo): number {
-  if (a.joinedAtMs !== b.joinedAtMs) return a.joinedAtMs < b.joinedAtMs ? -1 : 1;
-  if (a.sid === b.sid) return 0;
-  return a.sid < b.sid ? -1 : 1;
 }
 
 /** How long a change of mere presence may wait; longer saves messages in rooms where many come and go. */
