@@ -9,8 +9,8 @@ pub enum DtlsError {
     /// The certificate is none of those that signalling announced. No key was released.
     #[error("certificate does not match the announced fingerprint")]
     FingerprintMismatch,
-    /// The client sent no certificate.
-    #[error("no certificate from the other side")]
+    /// The client sent no certificate: what one with an RSA certificate does, since we ask for ECDSA.
+    #[error("no ECDSA certificate from the other side; RSA is not supported")]
     NoCertificate,
     /// A certificate we cannot check, with the reason.
     #[error("unsupported certificate: {0}")]

@@ -286,6 +286,8 @@ impl Dtls {
         Ok(())
     }
 
+    /// Of the profiles both sides know, the library takes GCM-256, GCM-128, counter mode, in this order and without a
+    /// setting (dimpl 0.9). We would rather have GCM-128, but the difference is a tenth of the cost of one packet.
     fn release_keys(
         &mut self,
         material: &[u8],
