@@ -187,7 +187,11 @@ fn seats(
     for (id, ((((poll, sleeper, alarm), ends), shared), core)) in (0..).map(WorkerId).zip(places) {
         let (sender, commands) = mailbox(alarm);
         mailboxes.push(sender);
-        let mut sockets = Sockets::new(poll.registry().try_clone()?, config.addresses.clone());
+        let mut sockets = Sockets::new(
+            poll.registry().try_clone()?,
+            config.addresses.clone(),
+            config.receive_buffer_bytes,
+        );
         for socket in shared {
             sockets.add_shared(socket)?;
         }

@@ -24,6 +24,7 @@ mod outbox;
 mod ports;
 mod socket;
 mod sockets;
+mod steady;
 mod thread;
 mod waker;
 

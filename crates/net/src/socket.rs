@@ -5,13 +5,15 @@ use std::net::{IpAddr, SocketAddr};
 
 use quinn_udp::{RecvMeta, UdpSocketState};
 use sluice_sfu::Transmit;
-use socket2::{Domain, Type};
+use socket2::{Domain, SockRef, Type};
 
 /// A bound, non-blocking socket.
 pub struct Socket {
     io: mio::net::UdpSocket,
     state: UdpSocketState,
     local: SocketAddr,
+    /// The only remote side of a twin.
+    connected: Option<SocketAddr>,
     /// False once a train failed whose datagrams went out one by one.
     trains: bool,
 }
@@ -49,10 +51,7 @@ impl Socket {
         if local.is_ipv6() {
             socket.set_only_v6(true)?;
         }
-        #[cfg(unix)]
-        socket.set_reuse_port(shared)?;
-        #[cfg(not(unix))]
-        let _ = shared;
+        share(&SockRef::from(&socket), shared)?;
         // The system's limit may be lower: `kernel::warnings` says so once.
         let _ = socket.set_recv_buffer_size(buffer_bytes);
         let _ = socket.set_send_buffer_size(buffer_bytes);
@@ -66,7 +65,28 @@ impl Socket {
             io,
             state,
             local,
+            connected: None,
         })
+    }
+
+    /// A second socket on the same port that is connected to `remote`: cheaper to send on, and the kernel gives it
+    /// whatever comes from there. The first one keeps everything else.
+    ///
+    /// # Errors
+    /// As [`Socket::bind`], and where this system has no such thing.
+    pub fn twin(&self, remote: SocketAddr, buffer_bytes: usize) -> io::Result<Self> {
+        let first = SockRef::from(&self.io);
+        // Only for this moment: nobody else is to share the port.
+        share(&first, true)?;
+        let twin = Self::bind(self.io.local_addr()?, true, buffer_bytes);
+        share(&first, false)?;
+        let mut twin = twin?;
+        share(&SockRef::from(&twin.io), false)?;
+        twin.io.connect(remote)?;
+        twin.connected = Some(remote);
+        twin.local = self.local;
+        twin.trains &= self.trains;
+        Ok(twin)
     }
 
     /// Where it is bound, or what it was named.
@@ -121,9 +141,7 @@ impl Socket {
 
     #[cfg(test)]
     fn is_shared(&self) -> bool {
-        socket2::SockRef::from(&self.io)
-            .reuse_port()
-            .unwrap_or(false)
+        SockRef::from(&self.io).reuse_port().unwrap_or(false)
     }
 
     fn send_train(&mut self, transmit: &Transmit<'_>, segment: usize, counters: &mut SendCounters) {
@@ -158,7 +176,18 @@ impl Socket {
     }
 
     fn send_one(&self, remote: SocketAddr, datagram: &[u8], counters: &mut SendCounters) {
-        match self.io.send_to(datagram, remote) {
+        let sent = if self.connected == Some(remote) {
+            // An ICMP error of an earlier send takes the place of this one, once.
+            match self.io.send(datagram) {
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                    self.io.send(datagram)
+                }
+                sent => sent,
+            }
+        } else {
+            self.io.send_to(datagram, remote)
+        };
+        match sent {
             Ok(_) => counters.sent += 1,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => counters.full += 1,
             Err(error) if quinn_udp::is_msg_size_err(&error) => counters.too_large += 1,
@@ -187,6 +216,18 @@ impl ReceiveSlots {
                 .map(|datagram| (meta.addr, datagram))
         })
     }
+}
+
+/// Lets other sockets of this user bind to the same address, or no longer.
+fn share(socket: &SockRef<'_>, shared: bool) -> io::Result<()> {
+    #[cfg(unix)]
+    return socket.set_reuse_port(shared);
+    #[cfg(not(unix))]
+    return if shared {
+        Err(io::ErrorKind::Unsupported.into())
+    } else {
+        Ok(())
+    };
 }
 
 /// Errors by which drivers and old kernels refuse segmentation.

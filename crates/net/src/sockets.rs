@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use mio::{Interest, Registry, Token};
 use sluice_sfu::{LocalAddress, Transmit};
@@ -11,12 +12,14 @@ use sluice_wire::id::PeerId;
 use crate::config::AddressConfig;
 use crate::ports::PortLease;
 use crate::socket::{ReceiveSlots, SendCounters, Socket};
+use crate::steady::Steady;
 
 /// The table.
 pub struct Sockets {
     registry: Registry,
     advertise: Vec<AddressConfig>,
-    slots: Vec<Option<Socket>>,
+    buffer_bytes: usize,
+    slots: Vec<Option<Slot>>,
     free: Vec<usize>,
     by_local: HashMap<SocketAddr, usize, rustc_hash::FxBuildHasher>,
     peers: HashMap<PeerId, Held>,
@@ -27,6 +30,14 @@ pub struct Sockets {
     is_ready: Vec<bool>,
     /// What became of sends.
     pub counters: SendCounters,
+}
+
+struct Slot {
+    socket: Socket,
+    /// For sockets of one peer: where its sends go.
+    steady: Option<Steady>,
+    /// The slot of its connected twin, and what that is connected to.
+    twin: Option<(SocketAddr, usize)>,
 }
 
 /// What a peer has of its own. The sockets are closed before the port returns.
@@ -40,10 +51,11 @@ pub const WAKER: Token = Token(0);
 
 impl Sockets {
     /// An empty table whose sockets wake the poll behind `registry`.
-    pub fn new(registry: Registry, advertise: Vec<AddressConfig>) -> Self {
+    pub fn new(registry: Registry, advertise: Vec<AddressConfig>, buffer_bytes: usize) -> Self {
         Self {
             registry,
             advertise,
+            buffer_bytes,
             slots: Vec::new(),
             free: Vec::new(),
             by_local: HashMap::default(),
@@ -76,6 +88,7 @@ impl Sockets {
     /// Where they can't be polled; then all are closed.
     pub fn add_peer(
         &mut self,
+        now: Instant,
         peer: PeerId,
         lease: PortLease,
         sockets: Vec<Socket>,
@@ -85,8 +98,11 @@ impl Sockets {
         let mut failure = None;
         for socket in sockets {
             match self.add(socket) {
-                Ok((slot, local)) => {
-                    held.push(slot);
+                Ok((at, local)) => {
+                    if let Some(slot) = self.slots.get_mut(at).and_then(Option::as_mut) {
+                        slot.steady = Some(Steady::new(now, local.socket));
+                    }
+                    held.push(at);
                     locals.push(local);
                 }
                 Err(error) => failure = Some(error),
@@ -115,13 +131,7 @@ impl Sockets {
             return;
         };
         for slot in held.sockets {
-            let Some(mut socket) = self.slots.get_mut(slot).and_then(Option::take) else {
-                continue;
-            };
-            // Closing deregisters too; this only keeps a duplicated descriptor from lingering in the poll.
-            let _ = self.registry.deregister(socket.source());
-            self.by_local.remove(&socket.local());
-            self.free.push(slot);
+            self.close(slot);
         }
     }
 
@@ -147,7 +157,7 @@ impl Sockets {
             if let Some(ready) = self.is_ready.get_mut(slot) {
                 *ready = false;
             }
-            let Some(socket) = self.slots.get(slot).and_then(Option::as_ref) else {
+            let Some(Slot { socket, .. }) = self.slots.get(slot).and_then(Option::as_ref) else {
                 continue;
             };
             let (more, local) = (socket.receive(slots), socket.local());
@@ -159,38 +169,99 @@ impl Sockets {
     }
 
     /// Sends from the socket that the transmit names; one that is gone loses it.
-    pub fn send(&mut self, transmit: &Transmit<'_>) {
-        let slot = self.by_local.get(&transmit.local).copied();
-        match slot
-            .and_then(|slot| self.slots.get_mut(slot))
+    pub fn send(&mut self, now: Instant, transmit: &Transmit<'_>) {
+        let Some(&at) = self.by_local.get(&transmit.local) else {
+            self.counters.refused += 1;
+            return;
+        };
+        let remote = transmit.remote;
+        let Some(slot) = self.slots.get_mut(at).and_then(Option::as_mut) else {
+            return;
+        };
+        let lasts = slot
+            .steady
+            .as_mut()
+            .is_some_and(|steady| steady.handle_send(now, remote));
+        let twin = slot
+            .twin
+            .filter(|(connected, _)| *connected == remote)
+            .map(|(_, twin)| twin);
+        if let Some(sender) = self
+            .slots
+            .get_mut(twin.unwrap_or(at))
             .and_then(Option::as_mut)
         {
-            Some(socket) => socket.send(transmit, &mut self.counters),
-            None => self.counters.refused += 1,
+            sender.socket.send(transmit, &mut self.counters);
+        }
+        if lasts {
+            self.connect(at, remote);
+        }
+    }
+
+    /// Gives a socket a twin for `remote` in place of any former one. Where it can't be had nothing changes.
+    fn connect(&mut self, at: usize, remote: SocketAddr) {
+        let Some(slot) = self.slots.get_mut(at).and_then(Option::as_mut) else {
+            return;
+        };
+        let former = slot.twin.take();
+        let twin = slot.socket.twin(remote, self.buffer_bytes);
+        if let Some((_, former)) = former {
+            self.close(former);
+        }
+        if let Some(twin) = twin.ok().and_then(|twin| self.insert(twin).ok())
+            && let Some(slot) = self.slots.get_mut(at).and_then(Option::as_mut)
+        {
+            slot.twin = Some((remote, twin));
         }
     }
 
     fn add(&mut self, mut socket: Socket) -> io::Result<(usize, LocalAddress)> {
         let address = self.name(&mut socket);
-        let slot = self.free.pop().unwrap_or(self.slots.len());
-        if let Err(error) =
-            self.registry
-                .register(socket.source(), Token(slot + 1), Interest::READABLE)
+        let at = self.insert(socket)?;
+        self.by_local.insert(address.socket, at);
+        Ok((at, address))
+    }
+
+    fn insert(&mut self, mut socket: Socket) -> io::Result<usize> {
+        let at = self.free.pop().unwrap_or(self.slots.len());
+        let token = Token(at + 1);
+        if let Err(error) = self
+            .registry
+            .register(socket.source(), token, Interest::READABLE)
         {
-            if slot < self.slots.len() {
-                self.free.push(slot);
+            if at < self.slots.len() {
+                self.free.push(at);
             }
             return Err(error);
         }
-        self.by_local.insert(socket.local(), slot);
-        if slot == self.slots.len() {
+        if at == self.slots.len() {
             self.slots.push(None);
             self.is_ready.push(false);
         }
-        if let Some(place) = self.slots.get_mut(slot) {
-            *place = Some(socket);
+        if let Some(place) = self.slots.get_mut(at) {
+            *place = Some(Slot {
+                socket,
+                steady: None,
+                twin: None,
+            });
         }
-        Ok((slot, address))
+        Ok(at)
+    }
+
+    fn close(&mut self, at: usize) {
+        let Some(mut slot) = self.slots.get_mut(at).and_then(Option::take) else {
+            return;
+        };
+        // Closing deregisters too; this only keeps a duplicated descriptor from lingering in the poll.
+        let _ = self.registry.deregister(slot.socket.source());
+        let local = slot.socket.local();
+        if self.by_local.get(&local) == Some(&at) {
+            self.by_local.remove(&local);
+        }
+        self.free.push(at);
+        if let Some((_, twin)) = slot.twin {
+            self.close(twin);
+        }
     }
 
     /// What the world is told of a socket.
@@ -237,7 +308,7 @@ mod tests {
             .registry()
             .try_clone()
             .expect("a registry can be cloned");
-        let sockets = Sockets::new(registry, vec![advertise]);
+        let sockets = Sockets::new(registry, vec![advertise], 1 << 16);
         Table {
             poll,
             sockets,
@@ -253,7 +324,9 @@ mod tests {
                 .book
                 .bind(&mut self.rng, &[self.ip], 1 << 16)
                 .expect("a port is free");
-            let locals = self.sockets.add_peer(PeerId(peer), lease, sockets);
+            let locals = self
+                .sockets
+                .add_peer(Instant::now(), PeerId(peer), lease, sockets);
             locals.expect("it can be polled")[0]
         }
 
@@ -285,12 +358,15 @@ mod tests {
         assert_eq!(got, [b"in"]);
         assert_eq!(table.sockets.receive(&mut slots), None);
         let remote = client.local_addr().expect("it is bound");
-        table.sockets.send(&Transmit {
-            local: local.socket,
-            remote,
-            segment_size: None,
-            bytes: b"out",
-        });
+        table.sockets.send(
+            Instant::now(),
+            &Transmit {
+                local: local.socket,
+                remote,
+                segment_size: None,
+                bytes: b"out",
+            },
+        );
         let mut buffer = [0; 8];
         assert_eq!(
             client.recv_from(&mut buffer).expect("it comes"),
@@ -310,7 +386,7 @@ mod tests {
                 segment_size: None,
                 bytes: b"x",
             };
-            table.sockets.send(&transmit);
+            table.sockets.send(Instant::now(), &transmit);
         }
         assert_eq!(table.sockets.slots.len(), 1);
         assert!(table.sockets.by_local.is_empty());
@@ -332,5 +408,88 @@ mod tests {
             .take(2)
             .collect();
         assert!(order.contains(&quiet.socket), "{order:?}");
+    }
+
+    /// Sends to `client` for three seconds of the table's time.
+    fn settle(table: &mut Table, local: SocketAddr, client: &UdpSocket) {
+        let remote = client.local_addr().expect("it is bound");
+        let start = Instant::now();
+        for turn in 0..300 {
+            let now = start + Duration::from_millis(turn * 10);
+            let transmit = Transmit {
+                local,
+                remote,
+                segment_size: None,
+                bytes: b"media",
+            };
+            table.sockets.send(now, &transmit);
+            let mut buffer = [0; 8];
+            assert_eq!(client.recv_from(&mut buffer).expect("it comes"), (5, local));
+        }
+    }
+
+    fn receive(table: &mut Table) -> Vec<(SocketAddr, Vec<u8>)> {
+        let mut slots = ReceiveSlots::new();
+        let mut got = Vec::new();
+        table.wait();
+        while table.sockets.receive(&mut slots).is_some() {
+            got.extend(
+                slots
+                    .datagrams()
+                    .map(|(from, bytes)| (from, bytes.to_vec())),
+            );
+        }
+        got
+    }
+
+    #[test]
+    fn a_lasting_path_gets_a_connected_twin_and_strangers_still_get_through() {
+        let mut table = table(4);
+        let local = table.open(1).socket;
+        let [client, roaming] =
+            [(); 2].map(|()| UdpSocket::bind((table.ip, 0)).expect("loopback is there"));
+        settle(&mut table, local, &client);
+        assert_eq!(table.sockets.slots.iter().flatten().count(), 2);
+        for sender in [&client, &roaming] {
+            sender.send_to(b"hello", local).expect("it is sent");
+            let from = sender.local_addr().expect("it is bound");
+            assert_eq!(receive(&mut table), [(from, b"hello".to_vec())]);
+        }
+        settle(&mut table, local, &roaming);
+        assert_eq!(table.sockets.slots.iter().flatten().count(), 2);
+        client.send_to(b"still", local).expect("it is sent");
+        assert_eq!(receive(&mut table).len(), 1);
+        let taken = Socket::bind(local, true, 1 << 16).map(|_| ());
+        assert!(taken.is_err(), "nobody else may share the port");
+        table.sockets.close_peer(PeerId(1));
+        assert_eq!(table.sockets.slots.iter().flatten().count(), 0);
+        Socket::bind(local, false, 1 << 16).expect("the port is free again");
+    }
+
+    #[test]
+    fn a_client_that_is_gone_does_not_stop_the_twin() {
+        let mut table = table(5);
+        let local = table.open(1).socket;
+        let client = UdpSocket::bind((table.ip, 0)).expect("loopback is there");
+        let remote = client.local_addr().expect("it is bound");
+        settle(&mut table, local, &client);
+        drop(client);
+        let transmit = Transmit {
+            local,
+            remote,
+            segment_size: None,
+            bytes: b"media",
+        };
+        for _ in 0..10 {
+            table.sockets.send(Instant::now(), &transmit);
+        }
+        let back = UdpSocket::bind(remote).expect("the port is free");
+        for _ in 0..2 {
+            table.sockets.send(Instant::now(), &transmit);
+        }
+        let mut buffer = [0; 8];
+        assert_eq!(back.recv_from(&mut buffer).expect("it comes"), (5, local));
+        back.send_to(b"back", local).expect("it is sent");
+        assert_eq!(receive(&mut table), [(remote, b"back".to_vec())]);
     }
 }

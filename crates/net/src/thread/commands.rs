@@ -45,7 +45,7 @@ impl Thread {
             Ok(bound) => bound,
             Err(error) => return refuse(now, open.peer, error.to_string(), outbox),
         };
-        match self.seat.sockets.add_peer(open.peer, lease, sockets) {
+        match self.seat.sockets.add_peer(now, open.peer, lease, sockets) {
             Ok(locals) => self.world.open_peer(now, open, &locals),
             Err(error) => refuse(now, open.peer, error.to_string(), outbox),
         }

@@ -91,11 +91,11 @@ impl Thread {
         self.seat.ends.flush();
     }
 
-    pub(super) fn transmit(&mut self) {
+    pub(super) fn transmit(&mut self, now: Instant) {
         let seat = &mut self.seat;
         let alone = seat.handoff.is_idle();
         while let Some(transmit) = self.world.poll_transmit() {
-            seat.sockets.send(&transmit);
+            seat.sockets.send(now, &transmit);
             if alone {
                 continue;
             }

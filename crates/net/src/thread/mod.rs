@@ -161,7 +161,7 @@ impl Thread {
         self.pass_links();
 
         // 6. Sends: nothing above waits for them, and nothing below is as urgent.
-        self.transmit();
+        self.transmit(now);
 
         // 7. Reports last: the control plane counts in milliseconds.
         self.report(now, outbox);
