@@ -240,10 +240,10 @@ impl Dtls {
                 }
                 Output::Connected => self.state = State::Handshaking { finished: true },
                 Output::KeyingMaterial(material, profile) => {
-                    self.release_keys(&material, profile)?
+                    self.release_keys(&material, profile)?;
                 }
                 Output::ApplicationData(data) => {
-                    self.events.push_back(DtlsEvent::Data(data.to_vec()))
+                    self.events.push_back(DtlsEvent::Data(data.to_vec()));
                 }
                 Output::CloseNotify => {
                     self.events.push_back(DtlsEvent::Closed);
