@@ -103,7 +103,7 @@ impl Pair {
             while let Some(event) = end.dtls.poll_event() {
                 match event {
                     DtlsEvent::Connected(keys) => {
-                        assert!(end.keys.replace(keys).is_none(), "connected twice")
+                        assert!(end.keys.replace(keys).is_none(), "connected twice");
                     }
                     DtlsEvent::Data(data) => end.data.push(data),
                     DtlsEvent::Closed => end.closed = true,
@@ -436,7 +436,7 @@ fn noise_on_an_established_association_is_dropped_and_counted() {
                 2 => {
                     datagram = (0..rng.random_range(0..200))
                         .map(|_| rng.random())
-                        .collect()
+                        .collect();
                 }
                 // A record of the current epoch, shorter and longer than nonce and tag.
                 _ => {
