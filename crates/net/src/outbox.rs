@@ -122,11 +122,6 @@ impl Outbox {
                 self.bell.ring();
             }
         }
-        self.measurements = self
-            .pending
-            .iter()
-            .filter(|report| report.is_measurement())
-            .count();
         self.due = (!self.pending.is_empty()).then(|| now + MEASUREMENT_DELAY);
     }
 
@@ -141,6 +136,7 @@ impl Outbox {
         while batch.len() < MAX_BATCH_BYTES
             && let Some(report) = self.pending.pop_front()
         {
+            self.measurements -= usize::from(report.is_measurement());
             match serde_json::to_string(&report) {
                 Ok(json) => {
                     if !batch.is_empty() {
