@@ -17,10 +17,14 @@ mod up_stream;
 pub mod up_track;
 
 // Towards the subscriber.
+pub mod down_track;
 pub mod layers;
 pub mod munge;
 pub mod outgoing;
+mod red;
+mod rtx;
 pub mod select;
+mod silence;
 
 #[cfg(test)]
 mod test_packets;

@@ -25,8 +25,19 @@ pub struct Place {
     pub sequence: u64,
     /// Timestamp.
     pub timestamp: u32,
-    /// First packet from its source.
-    pub switched: bool,
+    /// How it follows the packet before.
+    pub step: Step,
+}
+
+/// How a packet follows the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Next, or late, in the same stream.
+    Same,
+    /// First after a pause, of the stream from before it.
+    Resumed,
+    /// First of another stream.
+    Switched,
 }
 
 /// Numbers the packets of one outgoing stream.
@@ -96,18 +107,14 @@ impl RtpMunger {
 
     /// True where `meta` belongs to the stream that is being forwarded.
     pub fn follows(&self, meta: &PacketMeta) -> bool {
-        self.attached
-            && self
-                .source
-                .as_ref()
-                .is_some_and(|s| (s.layer, s.epoch) == (meta.layer, meta.epoch))
+        self.attached && self.is_source(meta)
     }
 
     /// Numbers for a packet that is forwarded; one from another source than the last becomes the source.
     /// None for a packet whose place was closed up, or that is too old to tell.
     pub fn keep(&mut self, meta: &PacketMeta, layers: &Layers) -> Option<Place> {
-        let switched = !self.follows(meta);
-        if switched {
+        let step = self.step_to(meta);
+        if step != Step::Same {
             self.attach(meta, layers);
         }
         let source = self.source.as_mut()?;
@@ -118,8 +125,21 @@ impl RtpMunger {
         Some(Place {
             sequence,
             timestamp,
-            switched,
+            step,
         })
+    }
+
+    fn step_to(&self, meta: &PacketMeta) -> Step {
+        match (self.follows(meta), self.is_source(meta)) {
+            (true, _) => Step::Same,
+            (false, true) => Step::Resumed,
+            (false, false) => Step::Switched,
+        }
+    }
+
+    fn is_source(&self, meta: &PacketMeta) -> bool {
+        let source = self.source.as_ref().map(|s| (s.layer, s.epoch));
+        source == Some((meta.layer, meta.epoch))
     }
 
     /// Closes up over a packet of the source that is not forwarded.
@@ -144,7 +164,7 @@ impl RtpMunger {
         Some(Place {
             sequence,
             timestamp,
-            switched: false,
+            step: Step::Same,
         })
     }
 
@@ -158,7 +178,7 @@ impl RtpMunger {
         Some(Place {
             sequence: self.sequence,
             timestamp,
-            switched: false,
+            step: Step::Same,
         })
     }
 
@@ -202,10 +222,7 @@ impl RtpMunger {
         };
         let elapsed = self.ticks(meta.arrival.saturating_duration_since(at));
         let by_arrival = newest.wrapping_add(elapsed);
-        let same_source = self
-            .source
-            .as_ref()
-            .filter(|s| (s.layer, s.epoch) == (meta.layer, meta.epoch));
+        let same_source = self.source.as_ref().filter(|_| self.is_source(meta));
         let wanted = match same_source {
             Some(source) => Some(
                 meta.timestamp
@@ -314,7 +331,7 @@ mod tests {
         let first = munger
             .keep(&packet(1, 90_000, 500_000 + 6_000, 106), &layers)
             .unwrap();
-        assert!(first.switched);
+        assert_eq!(first.step, Step::Switched);
         assert_eq!(first.sequence, last.sequence + 1);
         assert_eq!(first.timestamp, last.timestamp + 3_000);
     }
@@ -369,7 +386,7 @@ mod tests {
             .unwrap();
         assert_eq!(next.sequence, first.sequence + 1);
         assert_eq!(next.timestamp, first.timestamp + 900_000);
-        assert!(next.switched);
+        assert_eq!(next.step, Step::Resumed);
     }
 
     #[test]

@@ -54,6 +54,15 @@ impl Vp8Munger {
         self.key_delta = delta(self.last_key, first.key_idx);
     }
 
+    /// True where a frame's numbers follow those of its source so far.
+    pub fn continues(&self, ids: &Vp8Descriptor) -> bool {
+        match (ids.picture_id, &self.pictures) {
+            (Some(id), Some(pictures)) => pictures.unwrap(id.value) >= pictures.map.highest(),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
     /// Numbers for a frame that is forwarded. None where the frame was left out or is too old.
     pub fn keep(&mut self, ids: &Vp8Descriptor) -> Option<Vp8Patch> {
         self.long |= ids.picture_id.is_some_and(|id| id.long);
