@@ -151,7 +151,7 @@ test('a mute reaches the media plane and everybody else', async () => {
   const bob = await scene.active('bob');
   const sid = await scene.publishMicrophone(alice);
   alice.session.publishing.mute(new MuteTrackRequest({ sid, muted: true }));
-  assert.equal(scene.engine.of('muteUpTrack').at(-1)?.muted, true);
+  assert.equal(scene.engine.sent('muteUpTrack').at(-1)?.muted, true);
   assert.equal(bob.sink.last('update').participants[0]?.tracks[0]?.muted, true);
   alice.session.publishing.mute(new MuteTrackRequest({ sid: 'TR_unknown', muted: true }));
   assert.equal(alice.sink.last('requestResponse').reason, Reason.NOT_FOUND);
@@ -182,7 +182,7 @@ test('revoking the right to publish ends the tracks and tells the publisher', as
   assert.equal(bob.sink.last('update').participants[0]?.tracks.length, 0);
   assert.equal(bob.negotiation.subscription(sid), undefined);
   assert.equal(scene.tokens.at(-1)?.video?.canPublishData, false);
-  assert.equal(scene.engine.of('setParticipant').at(-1)?.canPublishData, false);
+  assert.equal(scene.engine.sent('setParticipant').at(-1)?.canPublishData, false);
   await scene.close();
 });
 

@@ -144,15 +144,15 @@ test('room metadata reaches everybody and the store, also of a room that nobody 
 test('participants and their workers are known to the media plane', async () => {
   const scene = new Scene();
   const alice = await scene.active('alice', { grant: { hidden: true, canPublishData: false } });
-  const [participant] = scene.engine.of('setParticipant');
+  const [participant] = scene.engine.sent('setParticipant');
   assert.deepEqual(
     [participant?.identity, participant?.sid, participant?.hidden, participant?.canPublishData],
     ['alice', alice.sid, true, false],
   );
-  assert.deepEqual(scene.engine.of('setRoomWorkers').at(-1)?.workers, [0]);
+  assert.deepEqual(scene.engine.sent('setRoomWorkers').at(-1)?.workers, [0]);
   await scene.close();
-  assert.equal(scene.engine.of('closeParticipant').length, 1);
-  assert.deepEqual(scene.engine.of('setRoomWorkers').at(-1)?.workers, []);
+  assert.equal(scene.engine.sent('closeParticipant').length, 1);
+  assert.deepEqual(scene.engine.sent('setRoomWorkers').at(-1)?.workers, []);
 });
 
 test('data of the API goes to the named, once per nonce', async () => {
@@ -168,7 +168,7 @@ test('data of the API goes to the named, once per nonce', async () => {
   });
   await scene.control.sendData(request);
   await scene.control.sendData(request);
-  const sent = scene.engine.of('sendData');
+  const sent = scene.engine.sent('sendData');
   assert.equal(sent.length, 1);
   assert.deepEqual(sent[0]?.destinations, ['alice']);
   const packet = DataPacket.fromBinary(Buffer.from(sent[0]?.packet ?? '', 'base64'));
@@ -182,11 +182,11 @@ async function call(scene: Scene): Promise<{ id: string; result: Promise<string>
   const result = scene.control.performRpc(request).then(({ payload }) => payload);
   result.catch(() => {});
   await scene.clock.advance(0);
-  const sent = scene.engine.of('sendData').at(-1);
+  const sent = scene.engine.sent('sendData').at(-1);
   const packet = DataPacket.fromBinary(Buffer.from(sent?.packet ?? '', 'base64'));
   assert.equal(packet.value.case, 'rpcRequest');
   const id = packet.participantIdentity;
-  assert.deepEqual(scene.engine.of('setDataSinks').at(-1)?.identities, [id]);
+  assert.deepEqual(scene.engine.sent('setDataSinks').at(-1)?.identities, [id]);
   return { id, result };
 }
 
@@ -206,7 +206,7 @@ test('a call of a client’s method resolves with its response', async () => {
   const response = new RpcResponse({ requestId: id, value: { case: 'payload', value: 'done' } });
   answer(scene, id, { case: 'rpcResponse', value: response });
   assert.equal(await result, 'done');
-  assert.deepEqual(scene.engine.of('setDataSinks').at(-1)?.identities, []);
+  assert.deepEqual(scene.engine.sent('setDataSinks').at(-1)?.identities, []);
   await scene.close();
 });
 

@@ -15,6 +15,7 @@ import { pino } from 'pino';
 import type { Claims, VideoGrant } from '../../auth/grants.ts';
 import type { ConnectionId, Identity, ParticipantSid, RoomName } from '../../lib/ids.ts';
 import type { WorkerId } from '../../media/commands.ts';
+import type { createNegotiation } from '../../negotiate/negotiation.ts';
 import { DEFAULT_ROOM_CONFIG, type RoomConfig } from '../config.ts';
 import type { RoomContext } from '../context.ts';
 import type { JoinParams, SignalSession } from '../contracts.ts';
@@ -52,13 +53,15 @@ export class Scene {
   readonly control: RoomControls;
   readonly #negotiations: ScriptedNegotiation[] = [];
 
-  constructor(config: Partial<RoomConfig> = {}) {
+  /** `negotiate`: in place of the scripted negotiation. */
+  constructor(config: Partial<RoomConfig> = {}, negotiate?: typeof createNegotiation) {
     const context: RoomContext = {
       config: { ...DEFAULT_ROOM_CONFIG, ...config },
       clock: this.clock,
       engine: this.engine,
       placement: { place: () => 0 as WorkerId, release: () => {} },
       createNegotiation: (host, options) => {
+        if (negotiate !== undefined) return negotiate(this.engine, host, options);
         const negotiation = new ScriptedNegotiation(this.engine, host, options);
         this.#negotiations.push(negotiation);
         return negotiation;
@@ -76,14 +79,20 @@ export class Scene {
     this.control = new RoomControls(context.config, this.rooms);
   }
 
-  /** Joins; `connect` brings its transports up as well. */
+  /** Joins; its transports don't stand yet. */
   async join(identity: string, options: JoinOptions = {}): Promise<Client> {
-    const sink = new RecordingSink();
-    const session = await this.host.startSession(joinParams(identity, options), sink, new AbortController().signal);
-    await settle();
+    const { session, sink } = await this.enter(identity, options);
     const negotiation = this.#negotiations.at(-1);
     if (negotiation === undefined) throw new Error('nothing was negotiated');
     return { session, sink, negotiation, sid: sink.last('join').participant?.sid ?? '' };
+  }
+
+  /** Joins without a script for the negotiation. */
+  async enter(identity: string, options: JoinOptions = {}): Promise<Pick<Client, 'session' | 'sink'>> {
+    const sink = new RecordingSink();
+    const session = await this.host.startSession(joinParams(identity, options), sink, new AbortController().signal);
+    await settle();
+    return { session, sink };
   }
 
   async active(identity: string, options: JoinOptions = {}): Promise<Client> {
