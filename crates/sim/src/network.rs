@@ -66,7 +66,7 @@ impl Network {
     }
 
     /// Takes a datagram.
-    pub fn send(&mut self, now: Instant, datagram: Datagram) {
+    pub fn send(&mut self, now: Instant, datagram: &Datagram) {
         let arrivals = self
             .link(datagram.from.ip(), datagram.to.ip())
             .carry(now, datagram.bytes.len());
@@ -119,7 +119,7 @@ mod tests {
         for i in 0..3 {
             network.send(
                 now,
-                Datagram {
+                &Datagram {
                     from: a,
                     to: b,
                     bytes: vec![i],

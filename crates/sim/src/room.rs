@@ -61,7 +61,7 @@ impl Room {
         seed: u64,
     ) -> Self {
         let mut world = World::new(links, seed);
-        let server = Server::new(world.now, workers, certificates[0].clone(), seed);
+        let server = Server::new(world.now, workers, &certificates[0], seed);
         world.server = Some(server);
         Self {
             world,

@@ -33,7 +33,7 @@ pub struct Server {
 
 impl Server {
     /// So many workers without peers.
-    pub fn new(now: Instant, workers: u16, certificate: Certificate, seed: u64) -> Self {
+    pub fn new(now: Instant, workers: u16, certificate: &Certificate, seed: u64) -> Self {
         let worker = |id| {
             let config = WorkerConfig::new(WorkerId(id), certificate.clone(), seed ^ u64::from(id));
             Worker::new(config, now)

@@ -107,11 +107,11 @@ impl World {
         loop {
             for client in &mut self.clients {
                 while let Some(datagram) = client.poll_transmit() {
-                    self.network.send(self.now, datagram);
+                    self.network.send(self.now, &datagram);
                 }
             }
             while let Some(datagram) = self.server.as_mut().and_then(Server::poll_transmit) {
-                self.network.send(self.now, datagram);
+                self.network.send(self.now, &datagram);
             }
             let Some(mut datagram) = self.network.poll(self.now) else {
                 return;

@@ -485,7 +485,7 @@ fn strangers_and_spoofers_change_nothing() {
         let now = world.now;
         world.network.send(
             now,
-            Datagram {
+            &Datagram {
                 from,
                 to: address(2),
                 bytes,

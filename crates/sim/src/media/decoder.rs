@@ -52,7 +52,6 @@ pub struct DecoderReport {
 struct Frame {
     timestamp: u32,
     picture_id: Option<u16>,
-    tl0: Option<u8>,
     key: bool,
     stamp: Stamp,
     whole: bool,
@@ -105,7 +104,6 @@ impl Decoder {
             self.frame = Some(Frame {
                 timestamp,
                 picture_id,
-                tl0: descriptor.tl0_pic_idx,
                 key,
                 stamp,
                 whole,

@@ -101,7 +101,7 @@ impl OpusSource {
             self.frame == 0,
             Some(level),
             &[],
-            payload,
+            &payload,
         );
         self.frame = self.frame.wrapping_add(1);
     }

@@ -116,7 +116,7 @@ impl Outbound {
         marker: bool,
         level: Option<AudioLevel>,
         prefix: &[u8],
-        payload: Vec<u8>,
+        payload: &[u8],
     ) {
         let header = OutHeader {
             marker,
@@ -135,7 +135,7 @@ impl Outbound {
             extensions,
             self.settings.extensions,
             prefix,
-            &payload,
+            payload,
         ) else {
             return;
         };
@@ -143,7 +143,7 @@ impl Outbound {
         self.octets = self
             .octets
             .wrapping_add((prefix.len() + payload.len()) as u32);
-        let payload = [prefix, &payload].concat();
+        let payload = [prefix, payload].concat();
         self.history.push_back(Sent {
             sequence: self.sequence,
             timestamp,

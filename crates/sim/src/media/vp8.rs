@@ -205,7 +205,7 @@ impl Encoder {
                 index + 1 == count,
                 None,
                 &prefix[..prefix_len],
-                payload,
+                &payload,
             );
         }
         self.advance(temporal);
