@@ -1,0 +1,302 @@
+/**
+ * The composition root: every part is built here, from the bottom up, and every arrow between them is visible.
+ *
+ * ```
+ * built ──start()──► serving ──close()──► closed
+ * ```
+ */
+
+import { existsSync, readFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import { extname } from 'node:path';
+import { ServerInfo, ServerInfo_Edition } from '@livekit/protocol';
+import { roomService } from './api/room-service.ts';
+import { TwirpRouter, type TwirpService } from './api/twirp.ts';
+import { unconnectedServices } from './api/unconnected-services.ts';
+import { Keys } from './auth/keys.ts';
+import { mintRefreshToken } from './auth/token.ts';
+import { LocalBus } from './cluster/local-bus.ts';
+import { LocalRouter } from './cluster/local-router.ts';
+import { LocalStore } from './cluster/local-store.ts';
+import { LocalNode } from './cluster/node.ts';
+import type { Config } from './config/schema.ts';
+import { chooseHttpApp } from './http/choose.ts';
+import { addDemoRoutes } from './http/demo-routes.ts';
+import { liveness, readiness } from './http/health.ts';
+import { pipeline } from './http/pipeline.ts';
+import { Routes } from './http/routes.ts';
+import { addSignalRoutes } from './http/signal-routes.ts';
+import type { StaticFile } from './http/static.ts';
+import { addTwirpRoutes } from './http/twirp-routes.ts';
+import type { HttpApp, ListenAddress } from './http/types.ts';
+import { newNodeId } from './lib/guid.ts';
+import type { NodeId } from './lib/ids.ts';
+import type { Log } from './log/log.ts';
+import { WorkerEngine } from './media/engine.ts';
+import { WorkerPlacement } from './media/placement.ts';
+import { createNegotiation } from './negotiate/negotiation.ts';
+import { systemClock } from './room/clock.ts';
+import type { RoomContext } from './room/context.ts';
+import { RoomControls } from './room/room-control.ts';
+import { Rooms } from './room/rooms.ts';
+import { RoomSessionHost } from './room/session-host.ts';
+import { apiLimits, engineSettings, nodeIp, roomSettings } from './settings.ts';
+import type { SessionHost } from './signal/types.ts';
+
+/** A whole server, to be started once. */
+export interface Server {
+  readonly nodeId: NodeId;
+  /** Where it listens; empty until started. */
+  readonly addresses: readonly ListenAddress[];
+  /** Rejects where a port is taken; nothing keeps running then. */
+  start(): Promise<void>;
+  /** Everybody leaves with SERVER_SHUTDOWN, then everything ends. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Builds a server; throws where the media plane can't start with this configuration. */
+export async function createServer(config: Config, log: Log, version: string): Promise<Server> {
+  return new SluiceServer(config, log, version);
+}
+
+/** What a node offers to whoever looks for a room. */
+interface RoomHost {
+  readonly sessions: SessionHost;
+  readonly controls: RoomControls;
+}
+
+class SluiceServer implements Server {
+  readonly nodeId = newNodeId();
+  readonly addresses: ListenAddress[] = [];
+  readonly #config: Config;
+  readonly #log: Log;
+  readonly #version: string;
+  readonly #ip: string;
+  readonly #keys: Keys;
+  readonly #bus = new LocalBus();
+  readonly #store = new LocalStore();
+  readonly #engine: WorkerEngine;
+  readonly #rooms: Rooms;
+  readonly #node: LocalNode;
+  readonly #router: LocalRouter<RoomHost>;
+  readonly #http: HttpApp;
+  #closing: Promise<void> | undefined;
+
+  constructor(config: Config, log: Log, version: string) {
+    const interfaces = networkInterfaces();
+    this.#config = config;
+    this.#log = log;
+    this.#version = version;
+    this.#ip = nodeIp(config, interfaces);
+    this.#keys = new Keys(config.keys);
+    this.#engine = new WorkerEngine({
+      config: engineSettings(config, interfaces),
+      log,
+      onFatal: (error) => log.error({ error: error.message }, 'a media worker ended'),
+    });
+    const context = this.#roomContext();
+    this.#rooms = new Rooms(context);
+    const host: RoomHost = {
+      sessions: new RoomSessionHost(context, this.#rooms),
+      controls: new RoomControls(context.config, this.#rooms),
+    };
+    this.#node = this.#localNode();
+    this.#router = new LocalRouter(host, this.nodeId, this.#store.nodes);
+    this.#http = this.#httpApp(host);
+  }
+
+  async start(): Promise<void> {
+    const { bind_addresses, port } = this.#config;
+    try {
+      for (const host of bind_addresses.length === 0 ? [''] : bind_addresses) {
+        this.addresses.push(await this.#http.listen(host, this.addresses[0]?.port ?? port));
+      }
+      await this.#node.start();
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+    this.#logStart();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#node.drain();
+    await this.#rooms.close();
+    await this.#http.close(HTTP_GRACE_MS);
+    await this.#engine.close();
+    await this.#node.stop();
+    await this.#bus.close();
+    this.addresses.length = 0;
+  }
+
+  #roomContext(): RoomContext {
+    const { region, rtc } = this.#config;
+    return {
+      config: roomSettings(this.#config),
+      clock: systemClock,
+      engine: this.#engine,
+      placement: new WorkerPlacement(this.#engine.workers, rtc.worker_placement),
+      createNegotiation: (negotiationHost, options) => createNegotiation(this.#engine, negotiationHost, options),
+      store: this.#store,
+      issueToken: (claims, ttlSeconds) => mintRefreshToken(this.#keys, claims, ttlSeconds, new Date()),
+      serverInfo: new ServerInfo({
+        edition: ServerInfo_Edition.Standard,
+        version: LIVEKIT_VERSION,
+        protocol: PROTOCOL,
+        region,
+        nodeId: this.nodeId,
+        agentProtocol: AGENT_PROTOCOL,
+      }),
+      log: this.#log,
+    };
+  }
+
+  #localNode(): LocalNode {
+    const { region, node_stats } = this.#config;
+    return new LocalNode({
+      id: this.nodeId,
+      ip: this.#ip,
+      region,
+      directory: this.#store.nodes,
+      bus: this.#bus,
+      load: () => {
+        const { rooms, participants, tracksPublished, tracksSubscribed } = this.#rooms.totals;
+        return { rooms, clients: participants, tracksIn: tracksPublished, tracksOut: tracksSubscribed };
+      },
+      now: () => new Date(),
+      onError: (error) => this.#log.warn({ error: String(error) }, 'could not update the node'),
+      interval: node_stats.stats_update_interval,
+      maxDelay: node_stats.stats_max_delay,
+    });
+  }
+
+  #httpApp({ controls }: RoomHost): HttpApp {
+    const { limit } = this.#config;
+    const routes = new Routes()
+      .exact(
+        '/',
+        readiness(() => this.#node.updatedAt, now),
+      )
+      .exact(
+        '/readyz',
+        readiness(() => this.#node.updatedAt, now),
+      )
+      .exact('/healthz', liveness);
+    this.#addSignal(routes);
+    this.#addApi(routes, controls);
+    const demo = this.#config.development ? demoFiles() : undefined;
+    if (demo !== undefined) addDemoRoutes(routes, demo, this.#keys, now);
+    const { create, note } = chooseHttpApp();
+    if (note !== undefined) this.#log.info({ reason: note }, 'HTTP runs on node:http instead of uWebSockets.js');
+    const maxBodyBytes = limit.max_api_request_body_size;
+    return create(
+      pipeline(routes.handle, { keys: this.#keys, maxBodyBytes, now }),
+      { maxBodyBytes, maxMessageBytes: limit.signal_message_size_limit, maxBufferedBytes: MAX_SOCKET_BUFFER_BYTES },
+      (error) => this.#log.error({ error: describe(error) }, 'error handling request'),
+    );
+  }
+
+  #addSignal(routes: Routes): void {
+    const { limit, room, signal_relay } = this.#config;
+    addSignalRoutes(routes, {
+      limits: {
+        maxIdentityLength: limit.max_participant_identity_length,
+        maxRoomNameLength: limit.max_room_name_length,
+      },
+      checks: {
+        autoCreate: room.auto_create,
+        roomExists: async (name) => (await this.#store.rooms.load(name)) !== undefined,
+      },
+      findHost: async (params) => (await this.#router.hostForRoom(params.room)).sessions,
+      attempts: signal_relay.connect_attempts,
+      logFor: (fields) => this.#log.child(fields),
+    });
+  }
+
+  #addApi(routes: Routes, controls: RoomControls): void {
+    const { rooms, participants } = this.#store;
+    const services: Record<string, TwirpService> = {
+      'livekit.RoomService': roomService({
+        rooms: controls,
+        participants: controls,
+        directory: {
+          listRooms: (names) => rooms.list(names),
+          listParticipants: (room) => participants.list(room),
+          loadParticipant: (room, identity) => participants.load(room, identity),
+        },
+        limits: apiLimits(this.#config),
+      }),
+      ...unconnectedServices(),
+    };
+    const router = new TwirpRouter(services, (error, path) => {
+      this.#log.error({ path, error: describe(error) }, 'error handling request');
+    });
+    addTwirpRoutes(routes, Object.keys(services), router);
+  }
+
+  #logStart(): void {
+    const { bind_addresses, development, region, rtc } = this.#config;
+    const portHttp = this.addresses[0]?.port;
+    this.#log.info(
+      {
+        portHttp,
+        nodeID: this.nodeId,
+        nodeIP: this.#ip,
+        version: this.#version,
+        http: this.#http.name,
+        ...(bind_addresses.length === 0 ? {} : { bindAddresses: bind_addresses }),
+        ...(rtc.udp_port === undefined
+          ? { 'rtc.portICERange': [rtc.port_range_start, rtc.port_range_end] }
+          : { 'rtc.portUDP': rtc.udp_port }),
+        ...(region === '' ? {} : { region }),
+      },
+      'starting LiveKit server',
+    );
+    if (development && demoFiles() !== undefined) {
+      this.#log.info({}, `demo page: http://${urlHost(this.addresses[0]?.host ?? '')}:${portHttp}/demo/`);
+    }
+  }
+}
+
+const now = () => new Date();
+
+/** The built page; undefined where only the server is installed. */
+function demoFiles(): Map<string, StaticFile> | undefined {
+  // The same place from `ts/` and from `dist/`.
+  const folder = new URL('../dist/demo/', import.meta.url);
+  const names = ['index.html', 'demo.css', 'demo.js'];
+  if (!names.every((name) => existsSync(new URL(name, folder)))) return undefined;
+  return new Map(
+    names.map((name) => [
+      name,
+      { contentType: CONTENT_TYPES[extname(name)] ?? '', body: readFileSync(new URL(name, folder)) },
+    ]),
+  );
+}
+
+function urlHost(bound: string): string {
+  if (bound === '' || bound === '0.0.0.0' || bound === '::') return 'localhost';
+  return bound.includes(':') ? `[${bound}]` : bound;
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+/** The server whose behaviour this is: some clients choose by it. */
+const LIVEKIT_VERSION = '1.13.5';
+const PROTOCOL = 17;
+const AGENT_PROTOCOL = 1;
+const HTTP_GRACE_MS = 5000;
+/** Signals that a client has not taken: beyond this it has stalled, and may come back with a fresh connection. */
+const MAX_SOCKET_BUFFER_BYTES = 16 * 1024 * 1024;
+const CONTENT_TYPES: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+};
