@@ -2,8 +2,6 @@
  * The contracts that rooms implement for the folders above them. Types only, so nothing is imported at run time and the
  * arrows between folders still point down; this file is the one place that names what stands above.
  */
-
-// biome-ignore lint/style/noRestrictedImports: types of the contract that this folder implements
 export type { ParticipantStore, RoomInternal, RoomStore, StoredRoom } from '../cluster/types.ts';
 export type {
   DataRequests,
@@ -15,5 +13,4 @@ export type {
   SignalSession,
   SignalSink,
   SubscribingRequests,
-  // biome-ignore lint/style/noRestrictedImports: types of the contract that this folder implements
 } from '../signal/types.ts';
