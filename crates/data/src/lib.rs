@@ -6,6 +6,7 @@
 
 mod channel;
 mod dcep;
+mod establish;
 mod screen;
 mod transport;
 

@@ -55,9 +55,9 @@ mod tests {
 
     fn packet(chunks: &[&[u8]]) -> Vec<u8> {
         let mut packet = vec![0; COMMON_HEADER];
-        chunks
-            .iter()
-            .for_each(|chunk| packet.extend_from_slice(chunk));
+        for chunk in chunks {
+            packet.extend_from_slice(chunk);
+        }
         packet
     }
 

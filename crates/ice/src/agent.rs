@@ -445,7 +445,7 @@ impl IceAgent {
             IceState::Checking
                 if now.saturating_duration_since(self.searching_since) >= CONSENT_EXPIRY =>
             {
-                self.fail()
+                self.fail();
             }
             IceState::Connected | IceState::Disconnected => match self.selected_fresh() {
                 Some(at) if now.saturating_duration_since(at) < DISCONNECTED_AFTER => {}

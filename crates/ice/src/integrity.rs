@@ -28,7 +28,12 @@ pub(crate) fn fingerprint_holds(message: &[u8]) -> bool {
     let [0x80, 0x28, 0x00, 0x04, value @ ..] = tail else {
         return true;
     };
-    crc32(head) ^ FINGERPRINT_XOR == u32::from_be_bytes(*value)
+    stun_fingerprint(head) == u32::from_be_bytes(*value)
+}
+
+/// The value of a FINGERPRINT behind `head`.
+pub(crate) fn stun_fingerprint(head: &[u8]) -> u32 {
+    crc32(head) ^ FINGERPRINT_XOR
 }
 
 fn crc32(bytes: &[u8]) -> u32 {

@@ -22,7 +22,7 @@ pub struct PeerConfig {
     pub versions: DtlsVersions,
     /// Passive but for clients in tests.
     pub data: DataRole,
-    /// Makes the tie breaker, the RTCP sender SSRC and where sequences begin.
+    /// Makes the tie breaker and where transport-cc numbers begin.
     pub seed: u64,
 }
 

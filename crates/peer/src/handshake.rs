@@ -134,10 +134,10 @@ impl Peer {
             match event {
                 DataEvent::Connected => {}
                 DataEvent::ChannelOpened { id, settings } => {
-                    self.report(PeerEvent::ChannelOpened { id, settings })
+                    self.report(PeerEvent::ChannelOpened { id, settings });
                 }
                 DataEvent::Message { id, binary, bytes } => {
-                    self.report(PeerEvent::Message { id, binary, bytes })
+                    self.report(PeerEvent::Message { id, binary, bytes });
                 }
                 DataEvent::ChannelClosed { id } => self.report(PeerEvent::ChannelClosed { id }),
                 DataEvent::Closed => self.end(

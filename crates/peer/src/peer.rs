@@ -11,7 +11,7 @@ use sluice_ice::{
     Credentials, IceAgent, IceConfig, IceEvent, IceState, LocalCandidate, Pair, RemoteCandidate,
 };
 use sluice_secure::{Certificate, DtlsVersions};
-use sluice_wire::id::{PeerId, Ssrc};
+use sluice_wire::id::PeerId;
 
 use crate::config::{PeerConfig, RemoteDescription};
 use crate::counters::PeerStats;
@@ -56,6 +56,8 @@ pub struct Peer {
     pub(crate) stats: PeerStats,
     pub(crate) now: Instant,
     reported_rtt: Option<Duration>,
+    /// Something happened since the pieces were last asked for transmits. Media alone leaves it as it is.
+    pub(crate) dirty: bool,
     transmits: VecDeque<PeerTransmit>,
     events: VecDeque<PeerEvent>,
 }
@@ -83,11 +85,12 @@ impl Peer {
             data: None,
             data_role: config.data,
             wanted_channels: Vec::new(),
-            twcc: Twcc::new(Ssrc(random.random())),
+            twcc: Twcc::default(),
             transport_sequence: random.random(),
             stats: PeerStats::default(),
             now,
             reported_rtt: None,
+            dirty: true,
             transmits: VecDeque::new(),
             events: VecDeque::new(),
         }
@@ -219,14 +222,13 @@ impl Peer {
                 data.handle_timeout(now);
                 peer.drain_data();
             }
-            peer.send_feedback(now);
         });
     }
 
     /// The next datagram to send.
     pub fn poll_transmit(&mut self) -> Option<PeerTransmit> {
-        if self.transmits.is_empty() {
-            self.guarded(Self::collect_transmits);
+        if self.transmits.is_empty() && self.dirty {
+            self.shielded(Self::collect_transmits);
         }
         self.transmits.pop_front()
     }
@@ -238,14 +240,13 @@ impl Peer {
 
     /// When to call [`Peer::handle_timeout`] next.
     pub fn poll_timeout(&mut self) -> Option<Instant> {
-        self.guarded(|peer| {
+        self.shielded(|peer| {
             let dtls = match &peer.handshake {
                 Handshake::Running(dtls) => dtls.poll_timeout(),
                 _ => None,
             };
             let data = peer.data.as_ref().and_then(|data| data.poll_timeout());
-            let feedback = peer.srtp.as_ref().and_then(|_| peer.twcc.poll_timeout());
-            [peer.ice.poll_timeout(), dtls, data, feedback]
+            [peer.ice.poll_timeout(), dtls, data]
                 .into_iter()
                 .flatten()
                 .min()
@@ -262,6 +263,7 @@ impl Peer {
             };
             self.transmits.push_back(transmit);
         }
+        self.dirty = false;
         self.seal_data(self.now);
         let Some(pair) = self.path.or(self.handshake_pair) else {
             return;
@@ -300,12 +302,12 @@ impl Peer {
         }
     }
 
-    /// A transport-cc report, if one is due.
-    fn send_feedback(&mut self, now: Instant) {
+    /// Transport-cc reports, which an arrival made due.
+    pub(crate) fn collect_feedback(&mut self) {
         let Some(pair) = self.path.filter(|_| self.srtp.is_some()) else {
             return;
         };
-        while let Some(mut bytes) = self.twcc.report(now) {
+        while let Some(mut bytes) = self.twcc.poll_report() {
             if self.seal_rtcp(&mut bytes).is_ok() {
                 self.transmits.push_back(PeerTransmit {
                     local: pair.local,

@@ -84,6 +84,7 @@ impl Peer {
         self.authenticated(now, pair);
         if let Some(packet) = buf.get(..len) {
             self.twcc.mark(now, packet);
+            self.collect_feedback();
         }
         Received::Rtp { len }
     }
@@ -108,6 +109,7 @@ impl Peer {
     fn authenticated(&mut self, now: Instant, pair: Pair) {
         self.ice.handle_authenticated(now, pair.local, pair.remote);
         if self.path != self.ice.selected() {
+            self.dirty = true;
             self.drain_ice(now);
         }
     }

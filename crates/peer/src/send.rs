@@ -128,7 +128,7 @@ impl Peer {
 
     /// Bytes that wait on a channel or are not acknowledged yet.
     pub fn buffered_amount(&mut self, id: ChannelId) -> usize {
-        self.guarded(|peer| {
+        self.shielded(|peer| {
             peer.data
                 .as_mut()
                 .map_or(0, |data| data.buffered_amount(id))

@@ -116,3 +116,13 @@ fn a_goodbye_is_heard() {
     assert_eq!(net.server.closed(), Some(CloseReason::RemoteClosed));
     assert_eq!(net.client.closed(), None, "our own close is not reported");
 }
+
+#[test]
+fn an_idle_transport_wakes_up_seldom() {
+    let mut net = Net::connected(5);
+    net.run_for(Duration::from_secs(10));
+    let before = net.timers;
+    net.run_for(Duration::from_mins(1));
+    let fires = net.timers - before;
+    assert!(fires < 2 * 60 * 3, "{fires} in a minute on both sides");
+}

@@ -118,7 +118,7 @@ impl Net {
                 &mut self.server
             };
             while let Some(packet) = side.poll_transmit() {
-                assert!(packet.len() <= 1_180, "{} bytes", packet.len());
+                assert!(packet.len() <= 1_260, "{} bytes", packet.len());
                 if !self.rng.random_bool(self.loss) {
                     let delay = Duration::from_millis(10) + self.jitter.mul_f64(self.rng.random());
                     self.flying.push((self.now + delay, to_server, packet));

@@ -203,6 +203,8 @@ pub struct Net {
     pub delay: Duration,
     /// Nothing gets through.
     pub cut: bool,
+    /// How often a timer of either side was due.
+    pub timers: usize,
     rng: SmallRng,
     flying: Vec<Flight>,
 }
@@ -225,6 +227,7 @@ impl Net {
             weather: Weather::default(),
             delay: Duration::from_millis(10),
             cut: false,
+            timers: 0,
             rng: SmallRng::seed_from_u64(seed),
             flying: Vec::new(),
         }
@@ -328,6 +331,7 @@ impl Net {
             for side in [&mut self.server, &mut self.client] {
                 if side.peer.poll_timeout().is_some_and(|at| at <= next) {
                     side.peer.handle_timeout(next);
+                    self.timers += 1;
                 }
             }
         }
