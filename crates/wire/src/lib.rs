@@ -3,6 +3,8 @@
 pub mod classify;
 pub mod codec;
 pub mod dependency_descriptor;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod id;
 pub mod rtcp;
 pub mod rtp;
