@@ -108,7 +108,7 @@ const FIRST_DELAY: Duration = Duration::from_millis(20);
 const BACKOFF: f64 = 1.25;
 const MIN_DELAY: Duration = Duration::from_millis(20);
 const MAX_DELAY: Duration = Duration::from_millis(400);
-const EXPIRY: Duration = Duration::from_secs(120);
+const EXPIRY: Duration = Duration::from_mins(2);
 /// Until one is measured.
 const DEFAULT_RTT: Duration = Duration::from_millis(70);
 

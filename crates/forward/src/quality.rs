@@ -226,7 +226,7 @@ const LAYER_WEIGHT: f64 = 35.0;
 const RATE_STEP: f64 = 2.0;
 const RATE_BUCKETS: usize = 250;
 const MIN_READINGS: u32 = 10;
-const MODE_INTERVAL: Duration = Duration::from_secs(120);
+const MODE_INTERVAL: Duration = Duration::from_mins(2);
 
 #[cfg(test)]
 mod tests {

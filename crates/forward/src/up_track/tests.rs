@@ -557,7 +557,7 @@ fn mute_silences_stops_layers_and_asks_for_nothing() {
 fn loudness_follows_the_level_extension_until_muted() {
     let mut track = UpTrack::new(at(0), audio());
     let packet = |step: u16| Packet {
-        pt: if step % 2 == 0 { OPUS } else { PayloadType(63) },
+        pt: if step.is_multiple_of(2) { OPUS } else { PayloadType(63) },
         level: Some(20),
         payload: vec![1, 2, 3],
         ..Packet::vp8(
