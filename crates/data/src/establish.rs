@@ -35,11 +35,13 @@ impl DataTransport {
             .open_stream(id.0, Ppid::Binary)
             .and_then(|mut stream| {
                 let (kind, value) = reliability(&channel.settings);
-                stream.set_reliability_params(false, kind, value)?;
-                stream.write_sctp(&open, Ppid::Dcep)
+                // OPEN itself is reliable; what is written later has the channel's own policy.
+                stream.set_reliability_params(false, ReliabilityType::Reliable, 0)?;
+                stream.write_sctp(&open, Ppid::Dcep)?;
+                stream.set_reliability_params(false, kind, value)
             });
         match opened {
-            Ok(_) => channel.phase = Phase::Opening,
+            Ok(()) => channel.phase = Phase::Opening,
             Err(error) => {
                 tracing::debug!(%error, id = id.0, "data channel not opened");
                 self.channels.retain(|channel| channel.id != id);
@@ -84,10 +86,8 @@ impl DataTransport {
                 };
                 let (kind, value) = reliability(&settings);
                 let acked = stream
-                    .set_reliability_params(!settings.ordered, kind, value)
-                    .and_then(|()| {
-                        stream.write_sctp(&Bytes::from(Dcep::Ack.to_bytes()), Ppid::Dcep)
-                    });
+                    .write_sctp(&Bytes::from(Dcep::Ack.to_bytes()), Ppid::Dcep)
+                    .and_then(|_| stream.set_reliability_params(!settings.ordered, kind, value));
                 if acked.is_ok() {
                     self.channels.push(Channel {
                         id,

@@ -5,7 +5,7 @@ mod support;
 use std::time::Duration;
 
 use sluice_ice::{Credentials, IceEvent, IceState};
-use support::{Net, Side, addr, epoch, host};
+use support::{Net, Side, addr, epoch, host, request, seal};
 
 const SERVER: &str = "192.0.2.1:50000";
 const CLIENT: &str = "198.51.100.2:40000";
@@ -175,4 +175,40 @@ fn a_restart_after_failure_connects_again() {
         .add_remote_candidate(net.now, &host(addr(SERVER)));
     net.a.agent.set_remote(net.now, client, false);
     assert!(net.run_until(Duration::from_secs(3), Net::both_connected));
+}
+
+#[test]
+fn a_client_that_nominates_another_pair_is_followed_at_once() {
+    let now = epoch();
+    let mut server = Side::new(now, "server", SERVER, false, false, 1);
+    let client = Credentials::new("client", "client-password-of-22-chars--");
+    server.agent.set_remote(now, client.clone(), false);
+    let (wifi, lte) = (addr(CLIENT), addr("100.64.0.9:9000"));
+    let check = |server: &mut Side, at, from, nominate| {
+        let ask = request(&server.creds, &client, nominate);
+        server.agent.handle_datagram(at, addr(SERVER), from, &ask);
+        while let Some(sent) = server.agent.poll_transmit() {
+            let message = is::stun::StunMessage::parse(&sent.bytes).expect("valid");
+            if message.is_binding_request() {
+                let reply = is::stun::StunMessage::binding_reply(message.trans_id(), addr(SERVER));
+                let reply = seal(&reply, &client.pwd);
+                server
+                    .agent
+                    .handle_datagram(at, addr(SERVER), sent.remote, &reply);
+            }
+        }
+    };
+    let at = |ms| now + Duration::from_millis(ms);
+    check(&mut server, at(0), wifi, true);
+    check(&mut server, at(100), lte, false);
+    assert_eq!(server.agent.selected().map(|pair| pair.remote), Some(wifi));
+    // It moves to the other network; the old one still works and is checked, but no longer nominated.
+    check(&mut server, at(2_000), lte, true);
+    check(&mut server, at(2_010), wifi, false);
+    server.agent.handle_timeout(at(2_020));
+    assert_eq!(server.agent.selected().map(|pair| pair.remote), Some(lte));
+    // And back.
+    check(&mut server, at(9_000), wifi, true);
+    server.agent.handle_timeout(at(9_010));
+    assert_eq!(server.agent.selected().map(|pair| pair.remote), Some(wifi));
 }

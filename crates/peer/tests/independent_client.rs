@@ -143,7 +143,7 @@ impl Call {
                 }
                 Output::Transmit(transmit) => {
                     self.flying
-                        .push((arrives, true, transmit.contents.to_vec()))
+                        .push((arrives, true, transmit.contents.to_vec()));
                 }
                 Output::Event(event) => self.events.push(event),
             }

@@ -17,9 +17,9 @@ fn media(net: &mut Net, ssrc: Ssrc, first: u16, duration: Duration) -> (Duration
     for n in 0..(duration.as_millis() / 20) as u16 {
         let before = [net.server.rtp.len(), net.client.rtp.len()];
         let packet = net.client.seal(up, ssrc, first + n, b"up");
-        net.client_sends(packet);
+        net.client_sends(&packet);
         let packet = net.server.seal(down, ssrc, first + n, b"down");
-        net.server_sends(packet);
+        net.server_sends(&packet);
         net.run_for(Duration::from_millis(20));
         let after = [net.server.rtp.len(), net.client.rtp.len()];
         for side in 0..2 {

@@ -68,17 +68,17 @@ fn pass_media(net: &mut Net, seed: u64) {
         let packet = net
             .client
             .seal(up, ssrc, sequence, format!("up {sequence}").as_bytes());
-        net.client_sends(packet);
+        net.client_sends(&packet);
         let packet = net
             .server
             .seal(down, ssrc, sequence, format!("down {sequence}").as_bytes());
-        net.server_sends(packet);
+        net.server_sends(&packet);
         net.run_for(Duration::from_millis(10));
     }
     let mut report = vec![0x80, 201, 0, 1, 0, 0, 0, 9];
     net.client.peer.seal_rtcp(&mut report).expect("sealed");
     for _ in 0..20 {
-        net.client_sends(report.clone());
+        net.client_sends(&report);
     }
     net.run_for(Duration::from_secs(1));
     for (side, name) in [(&net.server, "up"), (&net.client, "down")] {

@@ -19,7 +19,7 @@ fn a_publisher_is_told_which_packets_came_in() {
     for n in 0..PACKETS {
         if n % 10 != 3 {
             let packet = with_transport_cc(&mut net, stream, n);
-            net.client_sends(packet);
+            net.client_sends(&packet);
         }
         net.run_for(Duration::from_millis(10));
     }
@@ -67,7 +67,7 @@ fn nothing_is_reported_without_the_extension() {
     let stream = net.client.peer.send_stream(Ssrc(9)).expect("keys");
     for n in 0..PACKETS {
         let packet = with_transport_cc(&mut net, stream, n);
-        net.client_sends(packet);
+        net.client_sends(&packet);
         net.run_for(Duration::from_millis(10));
     }
     assert!(net.client.rtcp.is_empty());

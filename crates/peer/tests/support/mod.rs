@@ -264,19 +264,19 @@ impl Net {
     }
 
     /// Puts a datagram on the link as the client would.
-    pub fn client_sends(&mut self, bytes: Vec<u8>) {
+    pub fn client_sends(&mut self, bytes: &[u8]) {
         let (from, to) = (self.client.outside(), addr(SERVER));
         self.launch(from, to, bytes);
     }
 
-    pub fn server_sends(&mut self, bytes: Vec<u8>) {
+    pub fn server_sends(&mut self, bytes: &[u8]) {
         let Some(path) = self.server.peer.path() else {
             return;
         };
         self.launch(addr(SERVER), path.remote, bytes);
     }
 
-    fn launch(&mut self, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
+    fn launch(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         if self.cut || self.rng.random_bool(self.weather.loss) {
             return;
         }
@@ -286,7 +286,7 @@ impl Net {
                 at: self.now + self.delay + jitter,
                 to,
                 from,
-                bytes: bytes.clone(),
+                bytes: bytes.to_vec(),
             });
         }
     }
@@ -371,7 +371,7 @@ impl Net {
             }
         }
         for (from, to, bytes) in sends {
-            self.launch(from, to, bytes);
+            self.launch(from, to, &bytes);
         }
     }
 }
