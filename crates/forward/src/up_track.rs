@@ -1,139 +1,31 @@
 //! A published track as it comes in: one SDP section with up to three simulcast layers, or one stream.
 
+mod outcome;
+mod settings;
+mod spatial_layers;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use sluice_wire::codec::{Codec, MediaKind};
-use sluice_wire::id::{PayloadType, Ssrc};
+use sluice_wire::id::Ssrc;
 use sluice_wire::rtcp::Rtcp;
 use sluice_wire::rtp::{AbsCaptureTime, AudioLevel, RtpHeader, RtpView};
 
-use crate::audio_level::{AudioLevelMeter, AudioSettings, Loudness};
-use crate::layer_tracker::{LayerTracker, TrackerSettings};
+pub use outcome::{Discard, UpEvent, Wanted};
+pub use settings::{UpCodec, UpExtensions, UpTrackSettings};
+pub use spatial_layers::LayerInfo;
+use spatial_layers::SpatialLayers;
+
+use crate::audio_level::{AudioLevelMeter, Loudness};
 use crate::layers::{Layers, MAX_SPATIAL};
 use crate::packet::PacketMeta;
 use crate::quality::{Quality, QualityScorer, WindowSample};
 use crate::ring::Stored;
 use crate::sender_report::SenderReportMap;
-use crate::sight::{self, Sight, Sizes};
+use crate::sight::{self, Sizes};
 use crate::time_average::TimeAverage;
 use crate::up_stream::{Admitted, Incoming, Start, UpStream};
-
-/// What the control plane says of a published section.
-#[derive(Debug, Clone)]
-pub struct UpTrackSettings {
-    /// Audio or video.
-    pub kind: MediaKind,
-    /// Payload types of the section; packets of others are dropped.
-    pub codecs: Vec<UpCodec>,
-    /// RTP streams: simulcast layers, or 1. Clamped to 1 to 3.
-    pub streams: u8,
-    /// Slower layer trackers.
-    pub screen_share: bool,
-    /// Payloads are encrypted end to end.
-    pub encrypted: bool,
-    /// The publisher has it muted.
-    pub muted: bool,
-    /// Header extensions of the section's kind.
-    pub extensions: UpExtensions,
-    /// Least time between key-frame requests, by layer.
-    pub pli_throttle: [Duration; MAX_SPATIAL],
-    /// Packets kept per stream.
-    pub packet_buffer: usize,
-    /// How loudness is measured.
-    pub audio: AudioSettings,
-}
-
-/// One payload type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UpCodec {
-    /// Primary payload type.
-    pub pt: PayloadType,
-    /// Its format.
-    pub codec: Codec,
-    /// RTP clock, Hz.
-    pub clock_rate: u32,
-    /// Payload type of its retransmissions (RFC 4588).
-    pub rtx_pt: Option<PayloadType>,
-    /// NACK was negotiated.
-    pub nack: bool,
-}
-
-/// Negotiated ids of the extensions that are read here.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct UpExtensions {
-    /// RFC 6464.
-    pub audio_level: Option<u8>,
-    /// abs-capture-time.
-    pub abs_capture_time: Option<u8>,
-    /// The AV1 RTP dependency descriptor.
-    pub dependency_descriptor: Option<u8>,
-}
-
-/// What happened to the track.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UpEvent {
-    /// The first packet of a stream came in, or the first in another video codec.
-    Started {
-        /// Index of the stream.
-        layer: u8,
-        /// Its payload type.
-        pt: PayloadType,
-    },
-    /// See [`UpTrack::layers`].
-    Layers,
-}
-
-/// Why a packet goes no further. None of these is a fault of ours; each is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Discard {
-    /// There is no such layer.
-    UnknownLayer,
-    /// The section has no such payload type.
-    UnknownPayloadType,
-    /// SSRC 0: a bandwidth probe before any stream.
-    Probe,
-    /// Of an SSRC that another one replaced.
-    RetiredSsrc,
-    /// A repair for a stream of which nothing came in yet.
-    NotStarted,
-    /// Far from the stream's sequence numbers.
-    Jump,
-    /// Came in before.
-    Duplicate,
-    /// No subscription can use it any more.
-    TooOld,
-    /// Nothing but padding.
-    Padding,
-    /// A repair too short for a sequence number.
-    Malformed,
-}
-
-/// One spatial layer as received.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct LayerInfo {
-    /// Packets arrive.
-    pub active: bool,
-    /// Of the last key frame, pixels; 0 if unknown.
-    pub width: u16,
-    /// As `width`.
-    pub height: u16,
-    /// Bits per second of all temporal layers over the last interval.
-    pub bitrate: u32,
-    /// Bits per second up to and including each temporal layer.
-    pub temporal_bitrates: [u32; 4],
-    /// Frames per second up to and including each temporal layer.
-    pub fps: [f32; 4],
-}
-
-/// The highest spatial layer that any subscriber wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
-    /// Nobody wants anything: no packets are no fault.
-    Nothing,
-    /// This layer and those below.
-    UpTo(u8),
-}
 
 /// Reception of one published track. Driven by the five verbs; feedback to the publisher takes the place of
 /// `poll_transmit`.
@@ -141,11 +33,7 @@ pub enum Wanted {
 pub struct UpTrack {
     settings: UpTrackSettings,
     streams: Vec<UpStream>,
-    /// By spatial layer: of simulcast, or within an SVC stream.
-    trackers: [LayerTracker; MAX_SPATIAL],
-    sizes: Sizes,
-    /// Spatial layers seen, at least 1.
-    spatial_layers: u8,
+    layers: SpatialLayers,
     rtt: Duration,
     audio: AudioLevelMeter,
     quality: QualityScorer,
@@ -158,21 +46,13 @@ pub struct UpTrack {
 impl UpTrack {
     /// A track of which nothing came in yet.
     pub fn new(now: Instant, settings: UpTrackSettings) -> Self {
-        let tracker = |layer| {
-            LayerTracker::new(match settings.kind {
-                MediaKind::Audio => TrackerSettings::for_audio(),
-                MediaKind::Video => TrackerSettings::for_layer(layer, settings.screen_share),
-            })
-        };
         let codec = settings
             .codecs
             .first()
             .map_or(Codec::Opus, |codec| codec.codec);
         let mut track = Self {
             streams: Vec::new(),
-            trackers: [tracker(0), tracker(1), tracker(2)],
-            sizes: Sizes::default(),
-            spatial_layers: 1,
+            layers: SpatialLayers::new(settings.kind, settings.screen_share, 1),
             rtt: DEFAULT_RTT,
             audio: AudioLevelMeter::new(settings.audio),
             quality: QualityScorer::new(now, codec),
@@ -258,7 +138,13 @@ impl UpTrack {
             stream.key_frames.handle_key_frame();
         }
         self.note_start(&meta, &admitted);
-        self.observe(now, &meta, &sight, codec.clock_rate, view.bytes().len());
+        self.observe(
+            now,
+            &meta,
+            sight.sizes,
+            codec.clock_rate,
+            view.bytes().len(),
+        );
         Ok(meta)
     }
 
@@ -298,7 +184,7 @@ impl UpTrack {
         if clock_rate != 0 {
             stream.clock_rate = clock_rate;
         }
-        self.observe(now, &meta, &Sight::default(), clock_rate, payload.len());
+        self.observe(now, &meta, None, clock_rate, payload.len());
         Ok(meta)
     }
 
@@ -323,11 +209,7 @@ impl UpTrack {
         // Feedback nobody fetches is of no use later.
         let excess = self.feedback.len().saturating_sub(MAX_QUEUED);
         self.feedback.drain(..excess);
-        let mut changed = false;
-        for tracker in &mut self.trackers {
-            changed |= tracker.handle_timeout(now);
-        }
-        if changed {
+        if self.layers.handle_timeout(now) {
             self.layers_changed(now);
         }
         if now >= self.quality.poll_timeout() {
@@ -351,9 +233,8 @@ impl UpTrack {
             .streams
             .iter()
             .filter_map(|stream| stream.poll_timeout(now));
-        let trackers = self.trackers.iter().filter_map(LayerTracker::poll_timeout);
         streams
-            .chain(trackers)
+            .chain(self.layers.poll_timeout())
             .fold(self.quality.poll_timeout(), Instant::min)
     }
 
@@ -393,22 +274,7 @@ impl UpTrack {
 
     /// The state of each spatial layer, lowest first: of simulcast, or within an SVC stream.
     pub fn layers(&self) -> impl Iterator<Item = LayerInfo> + '_ {
-        let layers = self
-            .trackers
-            .iter()
-            .zip(self.sizes)
-            .take(usize::from(self.layer_count()));
-        layers.map(|(tracker, (width, height))| {
-            let rates = tracker.rates();
-            LayerInfo {
-                active: tracker.is_active(),
-                width,
-                height,
-                bitrate: rates.bitrate[rates.bitrate.len() - 1],
-                temporal_bitrates: rates.bitrate,
-                fps: rates.fps,
-            }
-        })
+        self.layers.iter()
     }
 
     /// What subscriptions have to know of the track.
@@ -417,11 +283,7 @@ impl UpTrack {
             streams: self.streams.len() as u8,
             ..Layers::default()
         };
-        let slots = view.active.iter_mut().zip(&mut view.fps);
-        for (tracker, (active, fps)) in self.trackers.iter().zip(slots) {
-            *active = tracker.is_active();
-            *fps = tracker.rates().fps;
-        }
+        self.layers.show(&mut view);
         for (stream, report) in self.streams.iter().zip(&mut view.reports) {
             *report = stream.sender_report;
         }
@@ -487,6 +349,7 @@ impl UpTrack {
                 self.settings.kind,
             ));
         }
+        self.layers.set_streams(self.streams.len() as u8);
     }
 
     fn codec_of(&self, header: &RtpHeader, repair: bool) -> Result<UpCodec, Discard> {
@@ -522,65 +385,23 @@ impl UpTrack {
         }
     }
 
-    /// Takes an accepted packet of `wire_len` bytes into levels, sizes and layer states.
+    /// Takes an accepted packet of `wire_len` bytes into level and layer states.
     fn observe(
         &mut self,
         now: Instant,
         meta: &PacketMeta,
-        sight: &Sight,
+        sizes: Option<Sizes>,
         clock_rate: u32,
         wire_len: usize,
     ) {
-        if let Some(level) = meta
-            .audio_level
-            .filter(|_| !meta.late && !self.settings.muted)
-        {
+        let audible = !meta.late && !self.settings.muted;
+        if let Some(level) = meta.audio_level.filter(|_| audible) {
             self.audio
                 .handle_packet(now, level.level, meta.timestamp, clock_rate);
         }
-        let layer = self.spatial_layer(meta);
-        let mut changed = false;
-        if layer >= self.spatial_layers {
-            self.spatial_layers = layer + 1;
-            changed = true;
-        }
-        if let Some(sizes) = sight.sizes {
-            changed |= self.note_sizes(meta.layer, sizes);
-        }
-        if let Some(tracker) = self.trackers.get_mut(usize::from(layer)) {
-            changed |= tracker.handle_packet(now, wire_len, meta.temporal, meta.frame_start);
-        }
-        if changed {
+        if self.layers.handle_packet(now, meta, sizes, wire_len) {
             self.layers_changed(now);
         }
-    }
-
-    /// Keeps sizes of a key frame; true where one is new.
-    fn note_sizes(&mut self, stream: u8, sizes: Sizes) -> bool {
-        let former = self.sizes;
-        if self.streams.len() > 1 {
-            // One size; of a descriptor with several layers the highest that is told.
-            let told = sizes.iter().rev().find(|&&size| size != (0, 0));
-            if let (Some(slot), Some(&size)) = (self.sizes.get_mut(usize::from(stream)), told) {
-                *slot = size;
-            }
-        } else {
-            self.sizes = sizes;
-        }
-        self.sizes != former
-    }
-
-    fn spatial_layer(&self, meta: &PacketMeta) -> u8 {
-        let layer = if self.streams.len() > 1 {
-            meta.layer
-        } else {
-            meta.spatial
-        };
-        layer.min(MAX_SPATIAL as u8 - 1)
-    }
-
-    fn layer_count(&self) -> u8 {
-        self.spatial_layers.max(self.streams.len() as u8)
     }
 
     fn layers_changed(&mut self, now: Instant) {
@@ -592,10 +413,7 @@ impl UpTrack {
 
     fn apply_muted(&mut self, now: Instant) {
         let muted = self.settings.muted;
-        let was_active = self.trackers.iter().any(LayerTracker::is_active);
-        for tracker in &mut self.trackers {
-            tracker.set_paused(muted);
-        }
+        let changed = self.layers.set_paused(muted);
         self.audio.reset();
         if muted {
             self.streams
@@ -603,7 +421,7 @@ impl UpTrack {
                 .for_each(|stream| stream.key_frames.cancel());
         }
         self.apply_quality_hold(now);
-        if was_active {
+        if changed {
             self.layers_changed(now);
         }
     }
@@ -617,17 +435,12 @@ impl UpTrack {
     fn measure_missing(&mut self, now: Instant) {
         let wanted = match self.wanted {
             Some(Wanted::UpTo(layer)) if self.settings.kind == MediaKind::Video => {
-                (layer + 1).min(self.layer_count())
+                (layer + 1).min(self.layers.count())
             }
             _ => 0,
         };
-        let highest = self
-            .trackers
-            .iter()
-            .rposition(LayerTracker::is_active)
-            .map_or(0, |layer| layer + 1);
-        self.missing_layers
-            .set(now, usize::from(wanted).saturating_sub(highest) as f64);
+        let missing = wanted.saturating_sub(self.layers.active());
+        self.missing_layers.set(now, f64::from(missing));
     }
 
     fn score_window(&mut self, now: Instant) {

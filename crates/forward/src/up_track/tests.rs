@@ -2,7 +2,10 @@ use std::collections::BTreeMap;
 
 use sluice_wire::rtp::{ExtensionBlock, OutHeader, write_header};
 
+use sluice_wire::id::PayloadType;
+
 use super::*;
+use crate::audio_level::AudioSettings;
 use crate::test_packets::{Dice, at};
 
 const VP8: PayloadType = PayloadType(96);
@@ -557,7 +560,11 @@ fn mute_silences_stops_layers_and_asks_for_nothing() {
 fn loudness_follows_the_level_extension_until_muted() {
     let mut track = UpTrack::new(at(0), audio());
     let packet = |step: u16| Packet {
-        pt: if step.is_multiple_of(2) { OPUS } else { PayloadType(63) },
+        pt: if step.is_multiple_of(2) {
+            OPUS
+        } else {
+            PayloadType(63)
+        },
         level: Some(20),
         payload: vec![1, 2, 3],
         ..Packet::vp8(
