@@ -20,8 +20,8 @@ use crate::up_track::{Discard, UpCodec};
 #[derive(Debug)]
 pub(crate) struct UpStream {
     ssrc: Option<Ssrc>,
-    /// The SSRC before, so that stragglers don't bring it back.
-    retired: Option<Ssrc>,
+    /// The SSRC before and when it was replaced, so that stragglers don't bring it back.
+    retired: Option<(Ssrc, Instant)>,
     /// As of the last packet.
     codec: Option<(PayloadType, Codec)>,
     pub(crate) clock_rate: u32,
@@ -121,7 +121,9 @@ impl UpStream {
             start
         };
         let extended = self.stats.extend(packet.sequence);
-        let arrival = self.stats.handle_packet(now, packet.sequence, packet.ssrc.is_none());
+        let arrival = self
+            .stats
+            .handle_packet(now, packet.sequence, packet.ssrc.is_none());
         self.nack.set_rtt(rtt);
         let late = match arrival {
             Arrival::Newest { former } => {
@@ -146,21 +148,34 @@ impl UpStream {
         let published = self.close_up.map(extended).ok_or(Discard::TooOld)?;
         let new_timestamp = !late && self.newest_timestamp != Some(packet.timestamp);
         if !late {
-            self.stats.handle_timing(now, packet.timestamp, self.clock_rate);
+            self.stats
+                .handle_timing(now, packet.timestamp, self.clock_rate);
             self.newest_timestamp = Some(packet.timestamp);
         }
-        Ok(Admitted { sequence: published.wrapping_add(self.shift), late, new_timestamp, start })
+        Ok(Admitted {
+            sequence: published.wrapping_add(self.shift),
+            late,
+            new_timestamp,
+            start,
+        })
     }
 
     /// Ties the stream to the packet's SSRC and codec.
     fn bind(&mut self, now: Instant, packet: &Incoming, codec: &UpCodec) -> Result<Start, Discard> {
         let Some(ssrc) = packet.ssrc else {
-            return if self.ssrc.is_some() { Ok(Start::No) } else { Err(Discard::NotStarted) };
+            return if self.ssrc.is_some() {
+                Ok(Start::No)
+            } else {
+                Err(Discard::NotStarted)
+            };
         };
         if self.ssrc == Some(ssrc) && self.codec == Some((codec.pt, codec.codec)) {
             return Ok(Start::No);
         }
-        if self.retired == Some(ssrc) {
+        if let Some((retired, at)) = self.retired
+            && retired == ssrc
+            && now.saturating_duration_since(at) < RETIRED_FOR
+        {
             return Err(Discard::RetiredSsrc);
         }
         let former = self.codec.replace((codec.pt, codec.codec));
@@ -177,10 +192,15 @@ impl UpStream {
             }
             Some(former) if former != ssrc || new_codec => {
                 if former != ssrc {
-                    self.retired = self.ssrc.replace(ssrc);
+                    self.retired = Some((former, now));
+                    self.ssrc = Some(ssrc);
                 }
                 self.restart(now, packet.sequence, codec.codec);
-                Ok(if new_codec { Start::Stream } else { Start::Epoch })
+                Ok(if new_codec {
+                    Start::Stream
+                } else {
+                    Start::Epoch
+                })
             }
             Some(_) => Ok(Start::No),
         }
@@ -189,7 +209,9 @@ impl UpStream {
     /// Checks a number that is far from the newest. A single packet there is dropped; the next one confirms that the
     /// publisher started over (RFC 3550 appendix A.1): true.
     fn confirm_sequence(&mut self, packet: &Incoming) -> Result<bool, Discard> {
-        let Some(highest) = self.stats.highest() else { return Ok(false) };
+        let Some(highest) = self.stats.highest() else {
+            return Ok(false);
+        };
         if self.stats.extend(packet.sequence).abs_diff(highest) <= MAX_JUMP {
             if packet.ssrc.is_some() {
                 self.probation = None;
@@ -233,20 +255,37 @@ impl UpStream {
         let mut lost = Vec::new();
         self.nack.handle_timeout(now, &mut lost);
         if !lost.is_empty() {
-            feedback.push_back(Rtcp::Nack { sender: ssrc, media: ssrc, lost });
+            feedback.push_back(Rtcp::Nack {
+                sender: ssrc,
+                media: ssrc,
+                lost,
+            });
         }
         if self.key_frames.handle_timeout(now) {
-            feedback.push_back(Rtcp::Pli { sender: ssrc, media: ssrc });
+            feedback.push_back(Rtcp::Pli {
+                sender: ssrc,
+                media: ssrc,
+            });
         }
-        if let Some(block) = self.stats.handle_timeout(now, ssrc, self.sender_report.as_ref()) {
-            feedback.push_back(Rtcp::ReceiverReport { ssrc, reports: vec![block] });
+        if let Some(block) = self
+            .stats
+            .handle_timeout(now, ssrc, self.sender_report.as_ref())
+        {
+            feedback.push_back(Rtcp::ReceiverReport {
+                ssrc,
+                reports: vec![block],
+            });
         }
     }
 
     /// When [`Self::handle_timeout`] has something to say.
     pub(crate) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
         self.ssrc?;
-        let timers = [self.nack.poll_timeout(), self.key_frames.poll_timeout(now), self.stats.poll_timeout()];
+        let timers = [
+            self.nack.poll_timeout(),
+            self.key_frames.poll_timeout(now),
+            self.stats.poll_timeout(),
+        ];
         timers.into_iter().flatten().min()
     }
 }
@@ -255,6 +294,8 @@ impl UpStream {
 const TYPICAL_AUDIO: usize = 350;
 /// What browsers put in a packet at most, with a dependency descriptor.
 const TYPICAL_VIDEO: usize = 1_280;
+/// Packets of a replaced SSRC are stragglers for so long; later ones mean that the publisher returned to it.
+const RETIRED_FOR: Duration = Duration::from_secs(5);
 /// Numbers further away are no loss or reordering: 8 s at 1,000 packets a second.
 const MAX_JUMP: u64 = 8_192;
 /// Numbers left free between epochs, for packets sent before the first one that came in.

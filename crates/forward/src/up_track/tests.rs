@@ -4,6 +4,8 @@ use sluice_wire::rtp::{ExtensionBlock, OutHeader, write_header};
 
 use sluice_wire::id::PayloadType;
 
+mod formats;
+
 use super::*;
 use crate::audio_level::AudioSettings;
 use crate::test_packets::{Dice, at};
@@ -412,6 +414,10 @@ fn another_ssrc_is_another_epoch_above_the_last_one() {
     let earlier = Packet::vp8(8, 2, 0).send(&mut track, 1_211, 0).unwrap();
     assert_eq!(earlier.sequence, after.sequence - 1);
     assert_eq!(plis(&run_until(&mut track, 1_300)), [1_200]);
+    let returned = Packet::vp8(7, 40_002, 0)
+        .send(&mut track, 6_300, 0)
+        .unwrap();
+    assert_eq!(returned.epoch, 2, "after five seconds it is no straggler");
     let started = events(&mut track)
         .iter()
         .filter(|event| matches!(event, UpEvent::Started { .. }))
