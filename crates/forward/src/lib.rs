@@ -28,3 +28,5 @@ mod silence;
 
 #[cfg(test)]
 mod test_packets;
+#[cfg(test)]
+mod test_svc;

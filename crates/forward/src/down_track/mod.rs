@@ -113,12 +113,13 @@ pub struct DownTrackCounters {
     pub plis: u64,
 }
 
-/// How a payload type goes out.
+/// How a packet goes out.
+#[derive(Debug, Clone, Copy)]
 enum Route {
     /// As it came.
     Whole(PayloadType),
     /// Taken out of RED.
-    Unpacked(PayloadType, RedView),
+    Unpacked(PayloadType),
 }
 
 impl DownTrack {
@@ -206,8 +207,8 @@ impl DownTrack {
                     Route::Whole(payload_type) => {
                         self.forward(now, packet, place, payload_type, forward, emit)
                     }
-                    Route::Unpacked(payload_type, view) => {
-                        self.unpack(now, packet, place, payload_type, &view, emit)
+                    Route::Unpacked(payload_type) => {
+                        self.unpack(now, packet, place, payload_type, emit)
                     }
                 }
             }
@@ -239,7 +240,7 @@ impl DownTrack {
         }
         let view = RedView::parse(packet.payload)?;
         let map = self.map_of(view.primary_type)?;
-        Some(Route::Unpacked(map.to, view))
+        Some(Route::Unpacked(map.to))
     }
 
     fn map_of(&self, from: PayloadType) -> Option<&PayloadMap> {
@@ -342,12 +343,14 @@ impl DownTrack {
         packet: &Stored<'_>,
         place: Place,
         payload_type: PayloadType,
-        view: &RedView,
         emit: &mut impl FnMut(&mut Outgoing<'_>),
     ) -> Verdict {
         let meta = &packet.meta;
         self.opus = Some(payload_type);
-        for block in red::blocks(view) {
+        let Some(view) = RedView::parse(packet.payload) else {
+            return Verdict::Unmapped;
+        };
+        for block in red::blocks(&view) {
             let found = match &self.rtp {
                 _ if block.index.is_none() => Some(place),
                 Some(rtp) if place.step == Step::Same => {

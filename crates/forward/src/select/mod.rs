@@ -98,12 +98,12 @@ impl Selector {
     pub fn needs_key_frame(&self, now: Instant, context: &Context) -> Option<u8> {
         match &self.family {
             Family::Single => None,
-            Family::Unknown => Some(self.stream_wanted(now, context)),
+            Family::Unknown => Some(self.stream_wanted(now, *context)),
             Family::Simulcast(selector) => match selector.stream() {
                 Some(stream) => {
                     (stream != context.target.spatial).then_some(context.target.spatial)
                 }
-                None => Some(self.stream_wanted(now, context)),
+                None => Some(self.stream_wanted(now, *context)),
             },
             Family::Svc(selector) => selector.needs_key_frame(context.target).then_some(0),
             Family::Vp9(selector) => selector.needs_key_frame(context.target).then_some(0),
@@ -126,7 +126,7 @@ impl Selector {
     }
 
     /// The target's stream; when it stays away, the one that does come.
-    fn stream_wanted(&self, now: Instant, context: &Context) -> u8 {
+    fn stream_wanted(&self, now: Instant, context: Context) -> u8 {
         let target = context
             .target
             .spatial
