@@ -106,6 +106,8 @@ export interface DownTrackConfig extends DownTrackWish {
   rtxSsrc: number | null;
   payloads: PayloadMap[];
   nack: boolean;
+  encrypted?: boolean;
+  playoutDelay?: { minMs: number; maxMs: number };
 }
 
 export interface ParticipantConfig {

@@ -346,6 +346,12 @@ pub struct DownTrackConfig {
     pub payloads: Vec<PayloadMap>,
     /// True where the subscriber may send NACK.
     pub nack: bool,
+    /// True where payloads are encrypted end to end: nothing is taken out of them or put in between.
+    #[serde(default)]
+    pub encrypted: bool,
+    /// What the subscriber is told to buffer, where the extension is negotiated.
+    #[serde(default)]
+    pub playout_delay: Option<PlayoutDelay>,
     /// As in `setDownTrack`.
     pub enabled: bool,
     /// As in `setDownTrack`.
@@ -354,6 +360,16 @@ pub struct DownTrackConfig {
     pub max_temporal: u8,
     /// As in `setDownTrack`.
     pub max_fps: u8,
+}
+
+/// How long a receiver should buffer, milliseconds (the playout-delay extension).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlayoutDelay {
+    /// At least.
+    pub min_ms: u32,
+    /// At most.
+    pub max_ms: u32,
 }
 
 /// A participant's place in data routing.

@@ -25,8 +25,6 @@ pub struct WorkerConfig {
     pub reliable_queue_bytes: usize,
     /// Bytes that may wait for one receiver of lossy data before messages to it are dropped.
     pub lossy_queue_bytes: usize,
-    /// Wall clock time since 1970 when the worker starts; sender reports count on from it.
-    pub unix_time: Duration,
     /// Seeds everything that must be random; equal seeds give equal runs.
     pub seed: u64,
 }
@@ -70,7 +68,6 @@ impl WorkerConfig {
             packet_buffer_audio: 200,
             reliable_queue_bytes: 2 << 20,
             lossy_queue_bytes: 64 << 10,
-            unix_time: Duration::from_secs(1_767_225_600),
             seed,
         }
     }

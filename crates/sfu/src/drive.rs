@@ -9,6 +9,7 @@ use crate::data::room::Delivery;
 use crate::data::router::Router;
 use crate::egress::Egress;
 use crate::event::{Event, IceState, PeerCloseReason};
+use crate::media::send_feedback;
 use crate::outbox::Outbox;
 use crate::transports::{Transports, pair_text, profile_name};
 
@@ -17,8 +18,6 @@ use crate::transports::{Transports, pair_text, profile_name};
 pub enum Driven {
     /// Nothing.
     Alive,
-    /// It just connected: what hangs on it may start.
-    Connected,
     /// It ended and was reported: take it away.
     Ended,
 }
@@ -38,6 +37,9 @@ pub fn drive(
             Driven::Alive => {}
             change => driven = change,
         }
+    }
+    if let Some(transport) = transports.get_mut(index) {
+        send_feedback(transport, egress, outbox);
     }
     send(index, transports, egress, outbox);
     driven
@@ -105,7 +107,6 @@ fn handle(
                     PeerDtlsRole::Client => DtlsRole::Active,
                 },
             });
-            return Driven::Connected;
         }
         PeerEvent::ChannelOpened { id, settings } => {
             data.channel_opened(now, peer, id.0, &settings.label);

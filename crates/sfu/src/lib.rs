@@ -13,7 +13,6 @@ pub mod stats;
 pub mod worker;
 
 mod answers;
-mod clock;
 mod data;
 mod drive;
 mod egress;

@@ -57,8 +57,26 @@ counters! {
     drop_unknown_ssrc,
     /// Media of SSRCs beyond what one transport may have.
     drop_ssrc_cap,
-    /// Packets that the track took no use of: duplicates, padding, unknown payload types.
-    drop_up_track,
+    /// Media of a layer that its section doesn't have.
+    drop_unknown_layer,
+    /// Media of a payload type that its section doesn't have.
+    drop_unknown_payload_type,
+    /// Bandwidth probes before any stream.
+    drop_probe,
+    /// Media of an SSRC that another one replaced.
+    drop_retired_ssrc,
+    /// Repairs of a stream of which nothing came in yet.
+    drop_repair_not_started,
+    /// Media far from its stream's sequence numbers.
+    drop_jump,
+    /// Media that came in before.
+    drop_duplicate,
+    /// Media too late for any subscriber.
+    drop_too_old,
+    /// Packets of nothing but padding.
+    drop_padding,
+    /// Repairs too short for a sequence number.
+    drop_malformed_repair,
     /// Packets that left a ring before they were fanned out.
     drop_overrun,
     /// Packets whose subscriber has no path yet.

@@ -8,7 +8,9 @@ use sluice_peer::{
     CandidateKind, Certificate, Credentials, DtlsRole as PeerDtlsRole, Fingerprint, LocalCandidate,
     Pair, Peer, PeerConfig, Protocol, RemoteCandidate, RemoteDescription, SrtpProfile,
 };
+use sluice_forward::down_track::DownTrackState;
 use sluice_wire::id::{DownTrackId, PeerId, Ssrc};
+use sluice_wire::rtcp::Rtcp;
 
 use crate::command::{self, Candidate, DtlsRole, ExtensionIds, IceCredentials, OpenPeer};
 use crate::config::LocalAddress;
@@ -44,6 +46,12 @@ pub struct Transport {
     pub downs: Vec<DownRef>,
     /// SSRC of the RTCP we send for no stream of ours.
     pub feedback_ssrc: Ssrc,
+    /// RTCP that waits for the end of the turn.
+    pub feedback: Vec<Rtcp>,
+    /// What the client estimates it can receive, bits per second.
+    pub remb: Option<u64>,
+    /// Where the streams of former subscriptions ended, by SSRC: another one on the same SSRC goes on from there.
+    pub retired: Vec<(Ssrc, DownTrackState)>,
     /// When sender reports are due.
     pub next_report: Option<Instant>,
     touched: bool,
@@ -89,6 +97,9 @@ impl Transports {
             ups: Vec::new(),
             downs: Vec::new(),
             feedback_ssrc: Ssrc((seed >> 32) as u32 | 1),
+            feedback: Vec::new(),
+            remb: None,
+            retired: Vec::new(),
             next_report: None,
             touched: false,
         });
@@ -174,6 +185,17 @@ impl Transport {
             command::MediaKind::Audio => &self.audio,
             command::MediaKind::Video => &self.video,
         }
+    }
+
+    /// When sender reports are due: only once they can be sent.
+    pub fn report_due(&self) -> Option<Instant> {
+        self.next_report.filter(|_| !self.downs.is_empty() && self.peer.is_connected())
+    }
+
+    /// Where the stream of an SSRC ended, for the subscription that goes on with it.
+    pub fn take_retired(&mut self, ssrc: Ssrc) -> Option<DownTrackState> {
+        let at = self.retired.iter().position(|(retired, _)| *retired == ssrc)?;
+        Some(self.retired.swap_remove(at).1)
     }
 
     /// The subscription that sends on an SSRC, its retransmissions included.

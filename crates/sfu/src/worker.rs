@@ -1,6 +1,7 @@
 //! One worker's world, driven by five verbs. Dispatch only: each noun has its own file.
 
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use rand::rngs::SmallRng;
@@ -10,13 +11,14 @@ use sluice_wire::classify::{Kind, classify};
 use sluice_wire::id::{PeerId, WorkerId};
 
 use crate::answers::{self, Gauges};
-use crate::command::{Command, OpenPeer, Query};
+use crate::command::{Command, ExtensionIds, OpenPeer, Query};
 use crate::config::{LocalAddress, WorkerConfig};
 use crate::data::router::{Output, Router};
 use crate::drive::{self, Driven};
 use crate::egress::{Egress, Transmit};
-use crate::event::{Answer, Event};
+use crate::event::{Answer, Event, PeerCloseReason};
 use crate::link::LinkMessage;
+use crate::media::{Media, Turn, Wish};
 use crate::outbox::Outbox;
 use crate::routes;
 use crate::timers::Timers;
@@ -26,6 +28,7 @@ use crate::transports::{self, Transports};
 pub struct Worker {
     config: WorkerConfig,
     transports: Transports,
+    media: Media,
     data: Router,
     timers: Timers,
     egress: Egress,
@@ -35,14 +38,16 @@ pub struct Worker {
 
 impl Worker {
     /// A worker without peers.
-    pub fn new(config: WorkerConfig, _now: Instant) -> Self {
+    pub fn new(config: WorkerConfig, now: Instant) -> Self {
+        let mut random = SmallRng::seed_from_u64(config.seed);
         Self {
+            media: Media::new(&config, now, random.random()),
             transports: Transports::default(),
             data: Router::new(config.id),
             timers: Timers::default(),
             egress: Egress::default(),
             outbox: Outbox::default(),
-            random: SmallRng::seed_from_u64(config.seed),
+            random,
             config,
         }
     }
@@ -83,10 +88,9 @@ impl Worker {
                 }
                 self.with_peer(peer, |t| t.peer.restart_ice(now, transports::credentials(&ice)));
             }
-            Command::SetExtensions { peer, audio, video } => self.with_peer(peer, |t| {
-                t.peer.set_transport_cc(video.transport_cc.or(audio.transport_cc));
-                (t.audio, t.video) = (audio, video);
-            }),
+            Command::SetExtensions { peer, audio, video } => {
+                self.set_extensions(now, peer, audio, video);
+            }
             Command::ClosePeer { peer } => self.close_peer(now, peer),
             Command::OpenDataChannel { peer, label, ordered, max_retransmits } => {
                 let settings =
@@ -107,7 +111,7 @@ impl Worker {
                 let answer = self.answer(&query);
                 self.outbox.report(Event::Answer { id, answer });
             }
-            _ => self.outbox.counters.drop_command += 1,
+            command => self.handle_track_command(now, command),
         }
     }
 
@@ -132,17 +136,20 @@ impl Worker {
         match transport.peer.handle_datagram(now, local, remote, buf) {
             Received::Consumed if stun => self.transports.routes.learn(local, remote, index),
             Received::Consumed => {}
-            Received::Rtp { .. } | Received::Rtcp { .. } => {}
+            Received::Rtp { len } => self.receive(now, index, buf.get(..len), Media::handle_rtp),
+            Received::Rtcp { len } => self.receive(now, index, buf.get(..len), Media::handle_rtcp),
             Received::Dropped(_) => self.outbox.counters.drop_transport += 1,
         }
         self.transports.touch(index);
     }
 
     /// Takes one message of another worker in.
-    pub fn handle_link(&mut self, now: Instant, _from: WorkerId, message: LinkMessage) {
+    pub fn handle_link(&mut self, now: Instant, from: WorkerId, message: LinkMessage) {
         self.outbox.counters.link_in += 1;
         if let LinkMessage::Data(message) = message {
             self.data.handle_link(now, &message, &mut self.outbox.counters);
+        } else {
+            self.with_media(now, |media, turn| media.handle_link(turn, from, message));
         }
     }
 
@@ -154,16 +161,18 @@ impl Worker {
                 self.transports.touch(subject);
             }
         }
+        self.with_media(now, Media::handle_timeout);
     }
 
     /// Ends the turn: fans the media out that came in since the last flush, and drains the transports that
     /// anything happened to.
     pub fn flush(&mut self, now: Instant) {
         loop {
+            let fanned_out = self.fan_out(now);
             while let Some(index) = self.transports.next_touched() {
                 self.drive(now, index);
             }
-            if !self.route_data(now) {
+            if !fanned_out && !self.route_data(now) {
                 return;
             }
         }
@@ -186,7 +195,7 @@ impl Worker {
 
     /// When to call [`Worker::handle_timeout`] at the latest.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next()
+        [self.timers.next(), self.media.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Which worker owns the transport that a STUN binding request is for, by the first character of the ufrag in
@@ -206,7 +215,8 @@ impl Worker {
             Query::PeerStats { peer } => {
                 let index = self.transports.index(*peer);
                 let transport = index.and_then(|index| self.transports.get(index));
-                answers::peer_stats(transport, Vec::new())
+                let kinds = transport.map(|transport| self.media.kinds(transport));
+                answers::peer_stats(transport, kinds.unwrap_or_default())
             }
             Query::DataSequence { participant } => {
                 Answer::DataSequence { sequence: self.data.sequence(*participant) }
@@ -216,13 +226,95 @@ impl Worker {
 
     fn gauges(&self) -> Gauges {
         let (rooms, participants) = self.data.len();
+        let (up_tracks, down_tracks, links) = self.media.count();
         Gauges {
             peers: self.transports.len(),
+            up_tracks,
+            down_tracks,
+            links,
             rooms,
             participants,
             routes: self.transports.routes.len(),
-            ..Gauges::default()
         }
+    }
+
+    fn handle_track_command(&mut self, now: Instant, command: Command) {
+        self.with_media(now, |media, turn| match command {
+            Command::OpenUpTrack(config) => media.open_up(turn, config),
+            Command::MuteUpTrack { track, muted } => media.mute_up(turn, track, muted),
+            Command::CloseUpTrack { track } => media.close_up(turn, track),
+            Command::OpenDownTrack(config) => media.open_down(turn, config),
+            Command::SetDownTrack { down, enabled, max_spatial, max_temporal, max_fps } => {
+                let wish = Wish::new(enabled, max_spatial, max_temporal, max_fps);
+                media.set_down(turn, down, wish);
+            }
+            Command::CloseDownTrack { down } => media.close_down(turn, down),
+            _ => turn.outbox.counters.drop_command += 1,
+        });
+    }
+
+    fn set_extensions(&mut self, now: Instant, peer: PeerId, audio: ExtensionIds, video: ExtensionIds) {
+        let mut changed = false;
+        self.with_peer(peer, |t| {
+            t.peer.set_transport_cc(video.transport_cc.or(audio.transport_cc));
+            changed = (&t.audio, &t.video) != (&audio, &video);
+            (t.audio, t.video) = (audio, video);
+        });
+        if changed && let Some(index) = self.transports.index(peer) {
+            self.with_media(now, |media, turn| media.extensions_changed(turn, index));
+        }
+    }
+
+    fn with_media<T>(&mut self, now: Instant, act: impl FnOnce(&mut Media, &mut Turn) -> T) -> T {
+        let mut turn = Turn {
+            now,
+            transports: &mut self.transports,
+            egress: &mut self.egress,
+            outbox: &mut self.outbox,
+        };
+        act(&mut self.media, &mut turn)
+    }
+
+    /// Hands on what a transport decrypted. A panic on account of it is that transport's end.
+    #[inline]
+    fn receive(
+        &mut self,
+        now: Instant,
+        index: usize,
+        packet: Option<&[u8]>,
+        stage: fn(&mut Media, &mut Turn, usize, &[u8]),
+    ) {
+        let Some(packet) = packet else {
+            return;
+        };
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            self.with_media(now, |media, turn| stage(media, turn, index, packet));
+        }));
+        if caught.is_err() {
+            self.end_by_panic(now, index);
+        }
+    }
+
+    /// Fans out; a panic is the end of the transport that was being served.
+    fn fan_out(&mut self, now: Instant) -> bool {
+        let caught = catch_unwind(AssertUnwindSafe(|| self.with_media(now, Media::flush)));
+        caught.unwrap_or_else(|_| {
+            if let Some(index) = self.media.take_blame() {
+                self.end_by_panic(now, index);
+            }
+            true
+        })
+    }
+
+    fn end_by_panic(&mut self, now: Instant, index: usize) {
+        self.outbox.counters.peer_panics += 1;
+        let Some(peer) = self.transports.get(index).map(|transport| transport.id) else {
+            return;
+        };
+        tracing::error!(peer = peer.0, "panic while serving a transport");
+        let (reason, detail) = (PeerCloseReason::InternalError, "panic in the worker".to_owned());
+        self.outbox.report(Event::PeerClosed { peer, reason, detail });
+        self.remove_peer(now, index);
     }
 
     fn with_peer(&mut self, peer: PeerId, act: impl FnOnce(&mut transports::Transport)) {
@@ -241,10 +333,11 @@ impl Worker {
             transport.peer.close(now);
         }
         drive::send(index, &mut self.transports, &mut self.egress, &mut self.outbox);
-        self.remove_peer(index);
+        self.remove_peer(now, index);
     }
 
     fn drive(&mut self, now: Instant, index: usize) {
+        self.with_media(now, |media, turn| media.report_downs(turn, index));
         let driven = drive::drive(
             now,
             index,
@@ -254,17 +347,22 @@ impl Worker {
             &mut self.outbox,
         );
         if driven == Driven::Ended {
-            self.remove_peer(index);
+            self.remove_peer(now, index);
         } else if let Some(transport) = self.transports.get_mut(index) {
-            self.timers.set(index, transport.peer.poll_timeout());
+            let due = [transport.peer.poll_timeout(), transport.report_due()];
+            self.timers.set(index, due.into_iter().flatten().min());
         }
     }
 
-    fn remove_peer(&mut self, index: usize) {
+    fn remove_peer(&mut self, now: Instant, index: usize) {
         self.timers.set(index, None);
-        if let Some(transport) = self.transports.remove(index) {
-            self.data.peer_closed(transport.id);
-        }
+        let Some(transport) = self.transports.remove(index) else {
+            return;
+        };
+        self.data.peer_closed(transport.id);
+        self.with_media(now, |media, turn| {
+            media.close_transport(turn, &transport.ups, &transport.downs);
+        });
     }
 
     /// Carries out what data routing decided; false where there was nothing.

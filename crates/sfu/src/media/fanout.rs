@@ -1,0 +1,185 @@
+//! The end of a turn for tracks: *for subscriber { for packet }*, then once to each worker that wants them, then
+//! what the track itself has to say.
+
+use std::time::Instant;
+
+use sluice_forward::layers::Layers;
+use sluice_forward::packet::PacketMeta;
+use sluice_forward::up_track::{UpEvent, UpTrack, Wanted};
+use sluice_wire::rtcp::Rtcp;
+
+use super::link::{ask_home, tell_home, wrap};
+use super::periodic::layer_states;
+use super::send::Sending;
+use super::track::{Down, Local, Origin, Track};
+use super::{Media, Turn};
+use crate::event::Event;
+use crate::outbox::Outbox;
+use crate::pool::Pool;
+
+impl Media {
+    /// Fans out what came in, for every track that anything happened to. False where there was none.
+    pub fn flush(&mut self, turn: &mut Turn) -> bool {
+        let mut any = false;
+        while let Some(index) = self.tracks.next_marked() {
+            any = true;
+            let Some(track) = self.tracks.get_mut(index) else {
+                continue;
+            };
+            let wants_key_frame = track.fan_out(turn, &mut self.blame);
+            track.pass_to_links(&mut self.pool, turn.outbox);
+            let due = track.conclude(turn, wants_key_frame);
+            track.pending.clear();
+            self.timers.set(index, due);
+        }
+        any
+    }
+}
+
+impl Track {
+    /// Serves every subscription here. Returns the layers of which key frames are needed, a bit each.
+    fn fan_out(&mut self, turn: &mut Turn, blame: &mut Option<usize>) -> u8 {
+        let Some(up) = self.origin.up() else {
+            self.pending.clear();
+            return 0;
+        };
+        let layers = up.view();
+        let mut wants_key_frame = 0;
+        for down in &mut self.downs {
+            let Some(transport) = turn.transports.get_mut(down.transport) else {
+                continue;
+            };
+            *blame = Some(down.transport);
+            let mut sending = Sending { transport, egress: turn.egress, outbox: turn.outbox };
+            if sending.is_ready(down) {
+                wants_key_frame |= down.serve(turn.now, up, &self.pending, &layers, &mut sending);
+            } else {
+                turn.outbox.counters.drop_no_path += self.pending.len() as u64;
+            }
+        }
+        *blame = None;
+        wants_key_frame
+    }
+
+    fn pass_to_links(&mut self, pool: &mut Pool<PacketMeta>, outbox: &mut Outbox) {
+        let Origin::Local(local) = &self.origin else {
+            return;
+        };
+        if self.watchers.is_empty() {
+            return;
+        }
+        for meta in self.pending.iter().filter(|meta| self.watchers.want_layer(meta.layer)) {
+            let stored = local.up.stored(meta.layer, meta.sequence);
+            match stored.and_then(|stored| wrap(pool, self.id, &stored)) {
+                Some(message) => {
+                    for worker in self.watchers.of_layer(meta.layer) {
+                        outbox.link(worker, message.clone());
+                    }
+                }
+                None => outbox.counters.drop_link_pool += 1,
+            }
+        }
+    }
+
+    /// What the track has to say, to its publisher or to its home. Returns when it has more.
+    fn conclude(&mut self, turn: &mut Turn, wants_key_frame: u8) -> Option<Instant> {
+        let wanted = self.downs.iter().filter_map(Down::wanted_layer).max();
+        let down_due = self.downs.iter().filter_map(|down| down.track.poll_timeout(turn.now)).min();
+        let up_due = match &mut self.origin {
+            Origin::Awaited => None,
+            Origin::Local(local) => {
+                let far = (0..=2).rev().find(|layer| self.watchers.want_layer(*layer));
+                let wanted = wanted.max(far).map_or(Wanted::Nothing, Wanted::UpTo);
+                if local.wanted != Some(wanted) {
+                    local.wanted = Some(wanted);
+                    local.up.set_wanted(turn.now, wanted);
+                }
+                for layer in bits(wants_key_frame) {
+                    local.up.request_key_frame(layer);
+                }
+                Some(conclude_local(local, turn))
+            }
+            Origin::Linked(linked) => {
+                tell_home(self.id, linked, wanted, turn.outbox);
+                ask_home(turn.now, self.id, linked, bits(wants_key_frame), turn.outbox)
+            }
+        };
+        // A subscription that can't be served yet would be due at once and forever.
+        let down_due = down_due.map(|due| due.max(turn.now + MIN_WAIT));
+        [up_due, down_due].into_iter().flatten().min()
+    }
+}
+
+impl Down {
+    /// The highest layer that the subscription is on or on its way to.
+    fn wanted_layer(&self) -> Option<u8> {
+        let current = self.track.current().map(|current| current.spatial);
+        self.track.wanted_layer().map(|wanted| current.map_or(wanted, |current| current.max(wanted)))
+    }
+
+    /// Forwards what came in and does what is due. Returns the layer of which it needs a key frame, as a bit.
+    fn serve(
+        &mut self,
+        now: Instant,
+        up: &UpTrack,
+        pending: &[PacketMeta],
+        layers: &Layers,
+        sending: &mut Sending,
+    ) -> u8 {
+        for meta in pending {
+            let Some(stored) = up.stored(meta.layer, meta.sequence) else {
+                sending.outbox.counters.drop_overrun += 1;
+                continue;
+            };
+            let streams = self.streams;
+            self.track.handle_packet(now, &stored, layers, &mut |out| sending.send(streams, out));
+        }
+        if pending.is_empty() {
+            self.track.handle_layers(layers);
+        }
+        if self.track.poll_timeout(now).is_some_and(|due| due <= now) {
+            let streams = self.streams;
+            self.track.handle_timeout(now, &mut |out| sending.send(streams, out));
+        }
+        while self.track.poll_event().is_some() {
+            sending.outbox.report(Event::DownTrackStarted { down: self.id });
+        }
+        self.track.poll_key_frame_request(now).map_or(0, |layer| 1 << layer.min(7))
+    }
+}
+
+fn conclude_local(local: &mut Local, turn: &mut Turn) -> Instant {
+    let up = &mut local.up;
+    let Some(transport) = turn.transports.get_mut(local.transport) else {
+        return up.poll_timeout(turn.now);
+    };
+    if let Some(rtt) = transport.peer.rtt() {
+        up.handle_rtt(rtt);
+    }
+    if up.poll_timeout(turn.now) <= turn.now {
+        up.handle_timeout(turn.now);
+    }
+    let track = local.config.track;
+    while let Some(event) = up.poll_event() {
+        turn.outbox.report(match event {
+            UpEvent::Started { layer, pt } => Event::TrackStarted { track, pt, layer },
+            UpEvent::Layers => Event::Layers { track, layers: layer_states(up) },
+        });
+    }
+    let before = transport.feedback.len();
+    while let Some(packet) = up.poll_feedback() {
+        turn.outbox.counters.key_frame_requests += u64::from(matches!(packet, Rtcp::Pli { .. }));
+        transport.feedback.push(packet);
+    }
+    if transport.feedback.len() > before {
+        turn.transports.touch(local.transport);
+    }
+    up.poll_timeout(turn.now)
+}
+
+fn bits(set: u8) -> impl Iterator<Item = u8> {
+    (0..8).filter(move |bit| set & (1 << bit) != 0)
+}
+
+/// Subscriptions are looked at no more often than this without a packet.
+const MIN_WAIT: std::time::Duration = std::time::Duration::from_millis(5);
