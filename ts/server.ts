@@ -10,8 +10,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { extname } from 'node:path';
 import { ServerInfo, ServerInfo_Edition } from '@livekit/protocol';
+import { agentDispatchService } from './api/agent-dispatch-service.ts';
 import { roomService } from './api/room-service.ts';
+import { type HostControls, RoutedControls } from './api/routed-controls.ts';
 import { TwirpRouter, type TwirpService } from './api/twirp.ts';
+import type { RoomDirectory } from './api/types.ts';
 import { unconnectedServices } from './api/unconnected-services.ts';
 import { Keys } from './auth/keys.ts';
 import { mintRefreshToken } from './auth/token.ts';
@@ -19,6 +22,7 @@ import { LocalBus } from './cluster/local-bus.ts';
 import { LocalRouter } from './cluster/local-router.ts';
 import { LocalStore } from './cluster/local-store.ts';
 import { LocalNode } from './cluster/node.ts';
+import type { Router } from './cluster/types.ts';
 import type { Config } from './config/schema.ts';
 import { chooseHttpApp } from './http/choose.ts';
 import { addDemoRoutes } from './http/demo-routes.ts';
@@ -62,7 +66,7 @@ export async function createServer(config: Config, log: Log, version: string): P
 /** What a node offers to whoever looks for a room. */
 interface RoomHost {
   readonly sessions: SessionHost;
-  readonly controls: RoomControls;
+  readonly controls: HostControls;
 }
 
 class SluiceServer implements Server {
@@ -78,7 +82,7 @@ class SluiceServer implements Server {
   readonly #engine: WorkerEngine;
   readonly #rooms: Rooms;
   readonly #node: LocalNode;
-  readonly #router: LocalRouter<RoomHost>;
+  readonly #router: Router<RoomHost>;
   readonly #http: HttpApp;
   #closing: Promise<void> | undefined;
 
@@ -102,7 +106,7 @@ class SluiceServer implements Server {
     };
     this.#node = this.#localNode();
     this.#router = new LocalRouter(host, this.nodeId, this.#store.nodes);
-    this.#http = this.#httpApp(host);
+    this.#http = this.#httpApp();
   }
 
   async start(): Promise<void> {
@@ -175,7 +179,7 @@ class SluiceServer implements Server {
     });
   }
 
-  #httpApp({ controls }: RoomHost): HttpApp {
+  #httpApp(): HttpApp {
     const { limit } = this.#config;
     const routes = new Routes()
       .exact(
@@ -188,7 +192,7 @@ class SluiceServer implements Server {
       )
       .exact('/healthz', liveness);
     this.#addSignal(routes);
-    this.#addApi(routes, controls);
+    this.#addApi(routes);
     const demo = this.#config.development ? demoFiles() : undefined;
     if (demo !== undefined) addDemoRoutes(routes, demo, this.#keys, now);
     const { create, note } = chooseHttpApp();
@@ -218,19 +222,20 @@ class SluiceServer implements Server {
     });
   }
 
-  #addApi(routes: Routes, controls: RoomControls): void {
+  #addApi(routes: Routes): void {
     const { rooms, participants } = this.#store;
+    const controls = new RoutedControls(
+      async (room, preferred) => (await this.#router.hostForRoom(room, preferred)).controls,
+    );
+    const directory: RoomDirectory = {
+      listRooms: (names) => rooms.list(names),
+      listParticipants: (room) => participants.list(room),
+      loadParticipant: (room, identity) => participants.load(room, identity),
+    };
+    const limits = apiLimits(this.#config);
     const services: Record<string, TwirpService> = {
-      'livekit.RoomService': roomService({
-        rooms: controls,
-        participants: controls,
-        directory: {
-          listRooms: (names) => rooms.list(names),
-          listParticipants: (room) => participants.list(room),
-          loadParticipant: (room, identity) => participants.load(room, identity),
-        },
-        limits: apiLimits(this.#config),
-      }),
+      'livekit.RoomService': roomService({ rooms: controls, participants: controls, directory, limits }),
+      'livekit.AgentDispatchService': agentDispatchService(controls, directory),
       ...unconnectedServices(),
     };
     const router = new TwirpRouter(services, (error, path) => {

@@ -2,7 +2,7 @@
 
 import { cpus, type networkInterfaces } from 'node:os';
 import { RoomConfiguration } from '@livekit/protocol';
-import type { RoomServiceLimits } from './api/room-service.ts';
+import type { ApiLimits } from './api/limits.ts';
 import { readSecretFile } from './config/keys.ts';
 import { ConfigError } from './config/load.ts';
 import type { Config } from './config/schema.ts';
@@ -111,7 +111,7 @@ function presetsOf(configurations: Record<string, unknown>): Map<string, RoomCon
   );
 }
 
-export function apiLimits({ limit }: Config): RoomServiceLimits {
+export function apiLimits({ limit }: Config): ApiLimits {
   return {
     maxRoomNameLength: limit.max_room_name_length,
     maxMetadataSize: limit.max_metadata_size,

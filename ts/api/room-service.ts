@@ -25,22 +25,22 @@ import type { Claims } from '../auth/grants.ts';
 import type { Identity, RoomName } from '../lib/ids.ts';
 import { RpcError } from '../lib/rpc-error.ts';
 import { requireDestination, requireRoomAdmin, requireRoomCreate, requireRoomList } from './grants.ts';
+import {
+  type ApiLimits,
+  checkAttributes,
+  checkMetadata,
+  checkParticipantName,
+  checkRoomName,
+  invalidArgument,
+} from './limits.ts';
 import { method, type TwirpService } from './twirp.ts';
 import type { ParticipantControl, RoomControl, RoomDirectory } from './types.ts';
-
-/** Bytes and characters; 0 for no limit. */
-export interface RoomServiceLimits {
-  maxRoomNameLength: number;
-  maxMetadataSize: number;
-  maxAttributesSize: number;
-  maxParticipantNameLength: number;
-}
 
 export interface RoomServiceParts {
   rooms: RoomControl;
   participants: ParticipantControl;
   directory: RoomDirectory;
-  limits: RoomServiceLimits;
+  limits: ApiLimits;
 }
 
 export function roomService(parts: RoomServiceParts): TwirpService {
@@ -51,8 +51,12 @@ function roomMethods({ rooms, directory, limits }: RoomServiceParts): TwirpServi
   return {
     CreateRoom: method(CreateRoomRequest, async (request, claims) => {
       requireRoomCreate(claims);
-      checkLength('name', request.name, limits.maxRoomNameLength);
+      checkRoomName(request.name, limits);
       checkMetadata(request.metadata, limits);
+      for (const agent of request.agents) {
+        checkMetadata(agent.metadata, limits);
+        checkAttributes(agent.attributes, limits);
+      }
       return rooms.createRoom(request);
     }),
     ListRooms: method(ListRoomsRequest, async (request, claims) => {
@@ -67,8 +71,8 @@ function roomMethods({ rooms, directory, limits }: RoomServiceParts): TwirpServi
       return new DeleteRoomResponse();
     }),
     UpdateRoomMetadata: method(UpdateRoomMetadataRequest, async (request, claims) => {
-      requireRoomAdmin(claims, request.room);
       checkMetadata(request.metadata, limits);
+      requireRoomAdmin(claims, request.room);
       await requireRoom(directory, request.room);
       return rooms.updateRoomMetadata(request);
     }),
@@ -97,7 +101,7 @@ function participantMethods({ participants, directory, limits }: RoomServicePart
       return participants.mutePublishedTrack(request);
     }),
     UpdateParticipant: method(UpdateParticipantRequest, async (request, claims) => {
-      checkLength('name', request.name, limits.maxParticipantNameLength);
+      checkParticipantName(request.name, limits);
       checkMetadata(request.metadata, limits);
       checkAttributes(request.attributes, limits);
       requireRoomAdmin(claims, request.room);
@@ -145,7 +149,7 @@ async function refuseToMove(
 ): Promise<never> {
   requireDestination(claims, request.room, request.destinationRoom);
   if (request.room === request.destinationRoom) {
-    throw new RpcError('invalid_argument', 'source and destination room are the same');
+    throw invalidArgument('destination room cannot be the same as source room', '');
   }
   throw new RpcError('unimplemented', 'operation is not implemented');
 }
@@ -159,28 +163,6 @@ async function requireParticipant(directory: RoomDirectory, who: { room: string;
   const found = await directory.loadParticipant(who.room as RoomName, who.identity as Identity);
   if (found === undefined) throw new RpcError('not_found', 'participant does not exist');
   return found;
-}
-
-function checkLength(field: string, value: string, limit: number): void {
-  if (limit > 0 && value.length > limit) {
-    throw new RpcError('invalid_argument', `${field} is longer than the limit of ${limit} characters`);
-  }
-}
-
-function checkMetadata(metadata: string, { maxMetadataSize }: RoomServiceLimits): void {
-  if (maxMetadataSize > 0 && Buffer.byteLength(metadata) > maxMetadataSize) {
-    throw new RpcError('invalid_argument', `metadata size exceeds limits: ${maxMetadataSize} bytes`);
-  }
-}
-
-function checkAttributes(attributes: Record<string, string>, { maxAttributesSize }: RoomServiceLimits): void {
-  const size = Object.entries(attributes).reduce(
-    (sum, [key, value]) => sum + Buffer.byteLength(key) + Buffer.byteLength(value),
-    0,
-  );
-  if (maxAttributesSize > 0 && size > maxAttributesSize) {
-    throw new RpcError('invalid_argument', `attributes size exceeds limits: ${maxAttributesSize} bytes`);
-  }
 }
 
 const NONCE_BYTES = 16;

@@ -84,7 +84,10 @@ export class TwirpRouter {
 
   #failure(error: unknown, path: string): TwirpReply {
     if (error instanceof Malformed) return errorReply(400, 'malformed', error.message);
-    if (error instanceof RpcError) return errorReply(TWIRP[error.code].status, TWIRP[error.code].code, error.message);
+    if (error instanceof RpcError) {
+      const { status, code } = TWIRP[error.code];
+      return errorReply(status, code, error.message, error.meta);
+    }
     this.#onError(error, path);
     return errorReply(500, 'internal', 'internal error');
   }
@@ -94,7 +97,7 @@ function badRoute(message: string, request: TwirpRequest): TwirpReply {
   return errorReply(404, 'bad_route', message, { twirp_invalid_route: `${request.method} ${request.path}` });
 }
 
-function errorReply(status: number, code: string, msg: string, meta?: Record<string, string>): TwirpReply {
+function errorReply(status: number, code: string, msg: string, meta?: Readonly<Record<string, string>>): TwirpReply {
   const body = JSON.stringify(meta === undefined ? { code, msg } : { code, msg, meta });
   return { status, contentType: 'application/json', body };
 }

@@ -4,9 +4,10 @@
  */
 
 import { Empty } from '@bufbuild/protobuf';
+import { TransferSIPParticipantRequest } from '@livekit/protocol';
 import type { Claims } from '../auth/grants.ts';
 import { RpcError } from '../lib/rpc-error.ts';
-import { requireIngressAdmin, requireRoomRecord, requireSip } from './grants.ts';
+import { requireIngressAdmin, requireRoomAdmin, requireRoomRecord, requireSip } from './grants.ts';
 import { method, type TwirpService } from './twirp.ts';
 
 const EGRESS = [
@@ -23,8 +24,6 @@ const EGRESS = [
 ];
 
 const INGRESS = ['CreateIngress', 'UpdateIngress', 'ListIngress', 'DeleteIngress'];
-
-const SIP_CALL = ['CreateSIPParticipant', 'TransferSIPParticipant'];
 
 const SIP_ADMIN = [
   'ListSIPTrunk',
@@ -50,7 +49,8 @@ export function unconnectedServices(): Record<string, TwirpService> {
     'livekit.Ingress': refusing(INGRESS, 'ingress', requireIngressAdmin),
     'livekit.SIP': {
       ...refusing(SIP_ADMIN, 'sip', (claims) => requireSip(claims, 'admin')),
-      ...refusing(SIP_CALL, 'sip', (claims) => requireSip(claims, 'call')),
+      ...refusing(['CreateSIPParticipant'], 'sip', (claims) => requireSip(claims, 'call')),
+      TransferSIPParticipant: method(TransferSIPParticipantRequest, transfer),
     },
   };
 }
@@ -62,4 +62,13 @@ function refusing(methods: string[], service: string, check: (claims: Claims | u
     throw new RpcError('internal', `${service} not connected (redis required)`);
   });
   return Object.fromEntries(methods.map((name) => [name, refuse]));
+}
+
+/** The one method that looks at its request before it looks at the token. */
+async function transfer(request: TransferSIPParticipantRequest, claims: Claims | undefined): Promise<never> {
+  if (request.roomName === '') throw new RpcError('invalid_argument', 'Missing room name');
+  if (request.participantIdentity === '') throw new RpcError('invalid_argument', 'Missing participant identity');
+  requireSip(claims, 'call');
+  requireRoomAdmin(claims, request.roomName);
+  throw new RpcError('internal', 'sip not connected (redis required)');
 }

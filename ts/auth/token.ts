@@ -92,7 +92,8 @@ function reason(error: unknown): string {
   if (error instanceof errors.JWTExpired) return 'token has invalid claims: token is expired';
   if (error instanceof errors.JWTClaimValidationFailed) {
     if (error.claim === 'nbf') return 'token has invalid claims: token is not valid yet';
-    if (error.reason === 'missing') return 'token has invalid claims: token is missing required claim';
+    if (error.reason === 'missing')
+      return 'token has invalid claims: token is missing required claim: exp claim is required';
     return 'token has invalid claims';
   }
   if (error instanceof errors.JWSSignatureVerificationFailed) return 'token signature is invalid: signature is invalid';

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import type { NodeId, RoomName } from '../lib/ids.ts';
 import { LocalBus } from './local-bus.ts';
 import { LocalRouter } from './local-router.ts';
@@ -31,7 +31,7 @@ describe('bus', () => {
 });
 
 describe('node', () => {
-  const setUp = (t: { mock: { timers: { enable(options: object): void } } }) => {
+  const setUp = (t: TestContext) => {
     t.mock.timers.enable({ apis: ['setInterval', 'Date'], now: 1_000_000 });
     const store = new LocalStore();
     const bus = new LocalBus();

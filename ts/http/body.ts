@@ -1,12 +1,13 @@
 import { type Deferred, deferred } from '../lib/deferred.ts';
 import { BodyTooLarge } from './types.ts';
 
-/** Gathers a request body of bounded length. */
+/** Gathers a request body of bounded length; what exceeds the bound is counted and dropped. */
 export class BodyCollector {
   /** True when the last byte has come. */
   complete = false;
   readonly #limit: number;
   readonly #whole: Deferred<Uint8Array> = deferred();
+  readonly #over: Deferred<void> = deferred();
   #chunks: Buffer[] = [];
   #length = 0;
 
@@ -22,26 +23,42 @@ export class BodyCollector {
     return this.#whole.promise;
   }
 
-  /** `chunk` must be a copy of ours. False once the body is too large: more need not come. */
-  add(chunk: Buffer): boolean {
+  /** `chunk` must be a copy of ours. */
+  add(chunk: Buffer): void {
     this.#length += chunk.length;
-    if (this.#limit > 0 && this.#length > this.#limit) {
+    if (this.#limit === 0 || this.#length <= this.#limit) {
+      this.#chunks.push(chunk);
+    } else {
       this.#chunks = [];
       this.#whole.reject(new BodyTooLarge());
-      return false;
+      if (this.#length > this.#limit + MAX_DROPPED_BYTES) this.#over.resolve();
     }
-    this.#chunks.push(chunk);
-    return true;
   }
 
   end(): void {
     this.complete = true;
     this.#whole.resolve(Buffer.concat(this.#chunks));
     this.#chunks = [];
+    this.#over.resolve();
   }
 
   abort(): void {
     this.#chunks = [];
     this.#whole.reject(new Error('the client is gone'));
+    this.#over.resolve();
+  }
+
+  /**
+   * Waits, not for long, until the client has sent what it wanted to: a connection that is closed before loses the reply
+   * for clients that write first and read later.
+   */
+  async passed(): Promise<void> {
+    if (this.complete) return;
+    const timer = setTimeout(this.#over.resolve, MAX_WAIT_MS);
+    await this.#over.promise;
+    clearTimeout(timer);
   }
 }
+
+const MAX_DROPPED_BYTES = 32 * 1024 * 1024;
+const MAX_WAIT_MS = 1000;

@@ -125,6 +125,13 @@ for (const [name, create] of factories) {
       clearInterval(endless);
     });
 
+    it('gives the reply also to clients that write all before they read', async () => {
+      const port = await serve(async () => text(413, 'request body too large'), { maxBodyBytes: 1_000_000 });
+      const answer = await fetch(`http://127.0.0.1:${port}/`, { method: 'POST', body: Buffer.alloc(11_000_000) });
+      assert.equal(answer.status, 413);
+      assert.equal(await answer.text(), 'request body too large');
+    });
+
     it('closes the connection behind a reply that did not wait for the body', async () => {
       const port = await serve(async () => text(413, 'request body too large'));
       const socket = connect(port, '127.0.0.1');

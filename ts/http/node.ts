@@ -93,7 +93,8 @@ class NodeApp implements HttpApp {
       if (!response.writableFinished) exchange.abort();
     });
     this.#reply(exchange)
-      .then((reply) => {
+      .then(async (reply) => {
+        await exchange.bodyPassed();
         if (exchange.aborted.aborted) return;
         if (reply.kind === 'upgrade') throw new Error('an upgrade reply to a plain request');
         for (const [name, value] of reply.headers) response.setHeader(name, value);
@@ -175,10 +176,7 @@ class Exchange implements HttpRequest {
     if (upgrade) {
       this.#body.end();
     } else {
-      incoming.on('data', (chunk: Buffer) => {
-        // What exceeds the limit stays in the kernel until the connection is closed behind the reply.
-        if (!this.#body.add(chunk)) incoming.pause();
-      });
+      incoming.on('data', (chunk: Buffer) => this.#body.add(chunk));
       incoming.on('end', () => this.#body.end());
       incoming.on('error', () => this.abort());
     }
@@ -194,6 +192,10 @@ class Exchange implements HttpRequest {
 
   body(): Promise<Uint8Array> {
     return this.#body.whole;
+  }
+
+  bodyPassed(): Promise<void> {
+    return this.#body.passed();
   }
 
   abort(): void {

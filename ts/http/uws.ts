@@ -124,9 +124,13 @@ class UwsApp implements HttpApp {
         this.#onError(error);
         return INTERNAL_ERROR;
       })
-      .then((reply) => {
+      .then(async (reply) => {
+        await exchange.bodyPassed();
         if (exchange.aborted.aborted) return;
-        if (reply.kind === 'plain') return exchange.respond(reply);
+        if (reply.kind === 'plain') {
+          exchange.respond(reply);
+          return;
+        }
         if (context === undefined) throw new Error('an upgrade reply to a plain request');
         exchange.upgraded();
         const attachment: Attachment = { reply, connection: undefined };
@@ -188,6 +192,10 @@ class Exchange implements HttpRequest {
 
   body(): Promise<Uint8Array> {
     return this.#body.whole;
+  }
+
+  bodyPassed(): Promise<void> {
+    return this.#body.passed();
   }
 
   /** The connection is a WebSocket from here on. */

@@ -21,12 +21,15 @@ export type RpcCode =
   | 'unauthenticated';
 
 export class RpcError extends Error {
+  override name = 'RpcError';
   readonly code: RpcCode;
+  /** Details by name, for transports that have a place for them. */
+  readonly meta: Readonly<Record<string, string>> | undefined;
 
-  constructor(code: RpcCode, message: string) {
+  constructor(code: RpcCode, message: string, meta?: Readonly<Record<string, string>>) {
     super(message);
-    this.name = 'RpcError';
     this.code = code;
+    this.meta = meta;
   }
 }
 

@@ -16,6 +16,7 @@ export function createLog({ logging }: LogSettings, write: (line: string) => voi
     base: null,
     timestamp: () => `,"ts":"${new Date().toISOString()}"`,
     messageKey: 'msg',
+    serializers: { error: (error: unknown) => (error instanceof Error ? (error.stack ?? error.message) : error) },
     formatters: { level: (label: string) => ({ level: label }) },
   };
   return pino(options, { write: logging.json ? write : (line: string) => write(toColumns(line)) });

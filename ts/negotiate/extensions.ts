@@ -35,9 +35,13 @@ export function acceptToReceive(offered: SdpExtension[], kind: MediaKind, single
   return pick(offered, names);
 }
 
-/** What of an offered list we accept where we send; `mid` only where the bundle carries it anyway. */
+/**
+ * What of an offered list we accept on a section of a single peer connection where we send: everything that either way
+ * uses. A browser offers a bundle's new sections only with what the others agreed on, and a section that is to carry
+ * simulcast needs the rid extensions.
+ */
 export function acceptToSend(offered: SdpExtension[], kind: MediaKind, playoutDelay: boolean): SdpExtension[] {
-  return pick(offered, ['mid', ...SEND[kind], ...playout(kind, playoutDelay)]);
+  return pick(offered, [...RECEIVE[kind], ...SEND[kind], ...playout(kind, playoutDelay)]);
 }
 
 /** What we offer where we send; ids are ours. */

@@ -345,6 +345,14 @@ test('candidates before the description wait for it, and names are never looked 
   assert.throws(() => negotiation.handleTrickle('{', SignalTarget.PUBLISHER), SyntaxError);
 });
 
+test('an offer of data channels alone is answered', async () => {
+  const { host, negotiation } = setup({});
+  const offer = fixture('chromium-publisher');
+  const session = offer.slice(0, offer.indexOf('m=audio')).replace('BUNDLE 0 1 2', 'BUNDLE 2');
+  await negotiation.handleOffer(session + offer.slice(offer.indexOf('m=application')), 1);
+  assert.match(host.answers[0]?.sdp ?? '', /a=group:BUNDLE 2\r\n/);
+});
+
 test('a description without a fingerprint or credentials is refused by name', async () => {
   const { negotiation } = setup({});
   const without = (line: RegExp) => fixture('chromium-publisher').replaceAll(line, '');

@@ -87,7 +87,8 @@ export function parseDescription(text: string): RemoteDescription {
     iceLite: sdp.icelite !== undefined,
     fingerprints,
     setup,
-    bundle: sdp.groups?.find((group) => group.type === 'BUNDLE')?.mids.split(' ') ?? [],
+    // The library turns a lone number into one.
+    bundle: String(sdp.groups?.find((group) => group.type === 'BUNDLE')?.mids ?? '').split(' '),
     sections,
     candidates: sdp.media.flatMap((media) => (media.candidates ?? []).map(fromSdpCandidate)),
   };
@@ -166,7 +167,7 @@ function parseSsrcs(media: SdpMedia): UpSsrc[] {
   const all = [...new Set((media.ssrcs ?? []).map((line) => Number(line.id)))];
   const groups = (media.ssrcGroups ?? []).map((group) => ({
     semantics: group.semantics,
-    ssrcs: group.ssrcs.split(' ').map(Number),
+    ssrcs: String(group.ssrcs).split(' ').map(Number),
   }));
   const repairs = new Map<number, number>();
   for (const { semantics, ssrcs } of groups) {

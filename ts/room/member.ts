@@ -147,7 +147,8 @@ export class Member {
         await (what === 'offer' ? negotiation.handleOffer(sdp, id) : negotiation.handleAnswer(sdp, id));
       } catch (error) {
         if (this.#closed) return;
-        this.#context.log.info({ error, participantID: this.participant.sid }, `unusable ${what}`);
+        const reason = error instanceof Error ? error.message : String(error);
+        this.#context.log.info({ error: reason, participantID: this.participant.sid }, `unusable ${what}`);
         this.restartSession('negotiationFailed');
       }
     });

@@ -74,7 +74,10 @@ export class Session implements SignalSession {
       try {
         handle(...given);
       } catch (error) {
-        this.#room.log.error({ error, participantID: member.participant.sid }, 'request failed');
+        this.#room.log.error(
+          { error: error instanceof Error ? error.stack : String(error), participantID: member.participant.sid },
+          'request failed',
+        );
       }
     };
   }

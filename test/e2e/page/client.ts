@@ -340,3 +340,5 @@ declare global {
 }
 
 window.client = new PageClient();
+/** tsx marks named functions with it; what `run` sends over is compiled by tsx. */
+Object.assign(window, { __name: (value: unknown) => value });
