@@ -177,6 +177,8 @@ impl Room {
                 rtx: video.then_some(presets::VP8_RTX),
             }],
             nack: true,
+            encrypted: false,
+            playout_delay: None,
             enabled: true,
             max_spatial: 2,
             max_temporal: 3,
