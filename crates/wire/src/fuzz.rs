@@ -8,7 +8,7 @@ use crate::codec::opus::OpusView;
 use crate::codec::red::RedView;
 use crate::codec::vp8::Vp8View;
 use crate::codec::vp9::Vp9View;
-use crate::dependency_descriptor::{Reader, read_targets, rewrite};
+use crate::dependency_descriptor::{Descriptor, Reader, read_targets, rewrite};
 use crate::rtcp::{
     MAX_NACK, MAX_REMB, MIN_REMB, Rtcp, TransportCcFeedback, parse_compound, write_compound,
 };
@@ -136,14 +136,24 @@ pub fn dependency_descriptor(bytes: &[u8]) {
         let Some((descriptor, behind)) = behind.split_at_checked(usize::from(len)) else {
             return;
         };
-        let _ = reader.read(descriptor);
+        let read = reader.read(descriptor);
         let _ = read_targets(descriptor);
-        let active = reader
-            .targets()
-            .map(|targets| (targets.all(), targets.count()));
+        let active = reader.targets().map(|targets| (1, targets.count()));
         let mut out = [0; 300];
-        if let Some(len) = rewrite(descriptor, 7, active, &mut out) {
-            assert!(len <= out.len());
+        let len = rewrite(descriptor, 7, active, &mut out);
+        if let (Some(read), Some(len)) = (read, len) {
+            let again = reader.read(out.get(..len).unwrap_or_default());
+            let active_targets = if read.has_structure {
+                read.active_targets
+            } else {
+                Some(1)
+            };
+            let expected = Descriptor {
+                frame_number: 7,
+                active_targets,
+                ..read
+            };
+            assert_eq!(again, Some(expected), "rewriting changes nothing else");
         }
         rest = behind;
     }

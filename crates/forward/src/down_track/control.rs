@@ -41,7 +41,6 @@ impl DownTrack {
         let fades_out = muted && self.settings.kind == MediaKind::Audio && !self.settings.encrypted;
         self.silence = (fades_out && self.is_open()).then(|| Silence::new(now));
         if !muted {
-            self.starting |= self.rtp.is_none();
             if let Some(rtp) = &mut self.rtp {
                 rtp.detach();
             }

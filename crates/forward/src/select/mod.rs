@@ -51,6 +51,18 @@ pub struct Context {
     pub streams: u8,
 }
 
+impl Context {
+    /// The target where spatial layers are streams: there may be fewer of them than layers wanted.
+    fn stream_target(self) -> Target {
+        let highest = self.streams.saturating_sub(1);
+        let spatial = self.target.spatial.min(highest);
+        Target {
+            spatial,
+            ..self.target
+        }
+    }
+}
+
 /// Selection for one subscription.
 #[derive(Debug, Default)]
 pub struct Selector {
@@ -88,7 +100,7 @@ impl Selector {
         match &mut self.family {
             Family::Unknown => Choice::Drop,
             Family::Single => Choice::Forward(Forward::default()),
-            Family::Simulcast(selector) => selector.choose(meta, context.target, in_grace),
+            Family::Simulcast(selector) => selector.choose(meta, context.stream_target(), in_grace),
             Family::Svc(selector) => selector.choose(packet, context.target),
             Family::Vp9(selector) => selector.choose(meta, context.target),
         }
@@ -99,12 +111,13 @@ impl Selector {
         match &self.family {
             Family::Single => None,
             Family::Unknown => Some(self.stream_wanted(now, *context)),
-            Family::Simulcast(selector) => match selector.stream() {
-                Some(stream) => {
-                    (stream != context.target.spatial).then_some(context.target.spatial)
+            Family::Simulcast(selector) => {
+                let target = context.stream_target().spatial;
+                match selector.stream() {
+                    Some(stream) => (stream != target).then_some(target),
+                    None => Some(self.stream_wanted(now, *context)),
                 }
-                None => Some(self.stream_wanted(now, *context)),
-            },
+            }
             Family::Svc(selector) => selector.needs_key_frame(context.target).then_some(0),
             Family::Vp9(selector) => selector.needs_key_frame(context.target).then_some(0),
         }
@@ -120,17 +133,9 @@ impl Selector {
         }
     }
 
-    /// Forgets what was forwarded: the next packet must begin a key frame.
-    pub fn reset(&mut self) {
-        *self = Self::default();
-    }
-
     /// The target's stream; when it stays away, the one that does come.
     fn stream_wanted(&self, now: Instant, context: Context) -> u8 {
-        let target = context
-            .target
-            .spatial
-            .min(context.streams.saturating_sub(1));
+        let target = context.stream_target().spatial;
         let grace_over = |since| now.saturating_duration_since(since) >= ACQUISITION_GRACE;
         match self.waiting_since {
             Some(since) if grace_over(since) => self.last_seen.unwrap_or(target),

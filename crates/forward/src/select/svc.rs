@@ -35,6 +35,10 @@ impl Svc {
     pub fn choose(&mut self, packet: &Stored<'_>, target: Target) -> Choice {
         let meta = &packet.meta;
         let Some(descriptor) = &meta.dd else {
+            // Its structure was lost: what it holds can't be told, and what follows may need it.
+            if !meta.late && meta.epoch == self.epoch {
+                self.forget();
+            }
             return Choice::Drop;
         };
         if meta.epoch != self.epoch {
@@ -87,11 +91,16 @@ impl Svc {
     fn adopt_structure(&mut self, descriptor: &[u8]) {
         let targets = read_targets(descriptor);
         if targets.is_some() && targets != self.targets {
+            self.forget();
             self.targets = targets;
-            self.ready = 0;
-            self.unbroken = [false; MAX_CHAINS];
-            self.current = None;
         }
+    }
+
+    /// Nothing can be decoded before the next key frame.
+    fn forget(&mut self) {
+        self.ready = 0;
+        self.unbroken = [false; MAX_CHAINS];
+        self.current = None;
     }
 
     /// Decides about the newest frame at its first packet.

@@ -296,3 +296,45 @@ fn svc_layers_go_down_and_up_with_markers_and_frame_numbers_in_place() {
     }
     assert!(rising(bench.sequences().into_iter()));
 }
+
+#[test]
+fn a_track_without_simulcast_starts_at_its_first_key_frame() {
+    let mut bench = video();
+    bench.layers = Layers {
+        streams: 1,
+        ..Layers::default()
+    };
+    for n in 0..10 {
+        bench.frame(Frame::of(0, n, n == 2));
+    }
+    assert_eq!(bench.media().count(), 8);
+    assert_eq!(bench.down.poll_key_frame_request(at(400)), None);
+}
+
+#[test]
+fn frames_after_unmuting_keep_their_distance_to_those_before() {
+    let mut bench = video();
+    bench.wish(0, 0, 1);
+    for n in 0..4 {
+        bench.frame(Frame::of(0, n, n == 0));
+    }
+    bench.down.set_source_muted(at(150), true);
+    bench.down.set_source_muted(at(3_300), false);
+    let resumed = Frame {
+        timestamp: Frame::of(0, 100, false).timestamp,
+        ms: 3_300,
+        ..Frame::of(0, 5, false)
+    };
+    bench.frame(resumed);
+    let (last, first) = (&bench.seen[4], &bench.seen[3]);
+    assert_eq!(last.sequence, first.sequence + 1, "no gap");
+    assert_eq!(last.timestamp().wrapping_sub(first.timestamp()), 97 * 3_000);
+    assert_eq!(
+        last.vp8().tl0_pic_idx.unwrap(),
+        first.vp8().tl0_pic_idx.unwrap() + 1
+    );
+    assert_eq!(
+        last.vp8().picture_id.unwrap().value,
+        first.vp8().picture_id.unwrap().value + 2
+    );
+}

@@ -172,3 +172,22 @@ fn a_layer_of_which_only_discardable_frames_were_left_out_is_taken_at_once() {
         (vec![0], vec![0])
     );
 }
+
+#[test]
+fn a_frame_whose_structure_was_lost_makes_a_key_picture_necessary() {
+    let mut selector = Svc::default();
+    let mut source = L3T3Key::new(0, 70_000);
+    picture(&mut selector, &source.picture(true), HIGH);
+    assert!(!selector.needs_key_frame(HIGH));
+    let mut unresolved = source.picture(false);
+    for packet in &mut unresolved {
+        packet.meta.dd = None;
+    }
+    assert_eq!(picture(&mut selector, &unresolved, HIGH).0, []);
+    assert!(selector.needs_key_frame(HIGH));
+    assert_eq!(picture(&mut selector, &source.picture(false), HIGH).0, []);
+    assert_eq!(
+        picture(&mut selector, &source.picture(true), HIGH).0,
+        [0, 1, 2]
+    );
+}
