@@ -41,12 +41,6 @@ impl Timers {
         }
     }
 
-    /// Moves a deadline forward only: keeps the earlier of both.
-    pub fn pull(&mut self, subject: usize, at: Instant) {
-        let deadline = self.subjects.get(subject).and_then(|timer| timer.deadline);
-        self.set(subject, Some(deadline.map_or(at, |old| old.min(at))));
-    }
-
     /// The next subject that is due; its deadline is cleared.
     pub fn pop(&mut self, now: Instant) -> Option<usize> {
         while let Some(&Reverse((at, subject))) = self.heap.peek() {
@@ -141,14 +135,5 @@ mod tests {
         timers.set(0, Some(at(10)));
         timers.set(0, None);
         assert_eq!(due(&mut timers, at(20)), []);
-    }
-
-    #[test]
-    fn pull_keeps_the_earlier_deadline() {
-        let at = clock();
-        let mut timers = Timers::default();
-        timers.set(0, Some(at(10)));
-        timers.pull(0, at(50));
-        assert_eq!(due(&mut timers, at(10)), [0]);
     }
 }

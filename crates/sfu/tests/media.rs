@@ -170,7 +170,7 @@ fn a_subscription_may_come_before_its_track_and_outlive_it() {
     assert_contiguous(&world, 1, ssrc, 19);
     world.command(0, Command::CloseUpTrack { track });
     world.run_ms(50);
-    let mut audio = Audio::open(&mut world, 0, 1);
+    world.command(0, Command::OpenUpTrack(up_audio(0, 1, audio.ssrc)));
     audio.send_many(&mut world, 20);
     assert!(world.clients[1].of(ssrc).len() >= 38);
     world.command(1, Command::CloseDownTrack { down: DownTrackId(1) });

@@ -99,11 +99,6 @@ impl<'a> Packet<'a> {
         strings(self.user(), USER_DESTINATION_SIDS)
     }
 
-    /// True where it is for everybody in the room.
-    pub fn is_broadcast(&self) -> bool {
-        self.destination_identities().next().is_none() && self.destination_sids().next().is_none()
-    }
-
     /// The packet as receivers get it: kind by channel, sender's id and identity put in, destinations the same
     /// within and without.
     pub fn rewrite(&self, sender: Option<&Sender>, reliable: bool) -> Result<Vec<u8>, Malformed> {

@@ -1,7 +1,7 @@
 //! The end of a turn for tracks: *for subscriber { for packet }*, then once to each worker that wants them, then
 //! what the track itself has to say.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sluice_forward::layers::Layers;
 use sluice_forward::packet::PacketMeta;
@@ -26,9 +26,9 @@ impl Media {
             let Some(track) = self.tracks.get_mut(index) else {
                 continue;
             };
-            let wants_key_frame = track.fan_out(turn, &mut self.blame);
+            let served = track.fan_out(turn, &mut self.blame);
             track.pass_to_links(&mut self.pool, turn.outbox);
-            let due = track.conclude(turn, wants_key_frame);
+            let due = track.conclude(turn, served);
             track.pending.clear();
             self.timers.set(index, due);
         }
@@ -36,15 +36,27 @@ impl Media {
     }
 }
 
+/// What the subscriptions of a track came to.
+#[derive(Debug, Clone, Copy, Default)]
+struct Served {
+    /// Layers of which key frames are needed, a bit each.
+    key_frames: u8,
+    /// The highest layer that any subscription is on or on its way to.
+    wanted: Option<u8>,
+    /// When one of them has something to do.
+    due: Option<Instant>,
+}
+
 impl Track {
-    /// Serves every subscription here. Returns the layers of which key frames are needed, a bit each.
-    fn fan_out(&mut self, turn: &mut Turn, blame: &mut Option<usize>) -> u8 {
+    /// Serves every subscription here.
+    fn fan_out(&mut self, turn: &mut Turn, blame: &mut Option<usize>) -> Served {
+        let mut served = Served::default();
         let Some(up) = self.origin.up() else {
             self.pending.clear();
-            return 0;
+            served.wanted = self.downs.iter().filter_map(Down::wanted_layer).max();
+            return served;
         };
         let layers = up.view();
-        let mut wants_key_frame = 0;
         for down in &mut self.downs {
             let Some(transport) = turn.transports.get_mut(down.transport) else {
                 continue;
@@ -52,13 +64,15 @@ impl Track {
             *blame = Some(down.transport);
             let mut sending = Sending { transport, egress: turn.egress, outbox: turn.outbox };
             if sending.is_ready(down) {
-                wants_key_frame |= down.serve(turn.now, up, &self.pending, &layers, &mut sending);
+                served.key_frames |= down.serve(turn.now, up, &self.pending, &layers, &mut sending);
+                served.due = earlier(served.due, down.track.poll_timeout(turn.now));
             } else {
                 turn.outbox.counters.drop_no_path += self.pending.len() as u64;
             }
+            served.wanted = served.wanted.max(down.wanted_layer());
         }
         *blame = None;
-        wants_key_frame
+        served
     }
 
     fn pass_to_links(&mut self, pool: &mut Pool<PacketMeta>, outbox: &mut Outbox) {
@@ -82,31 +96,28 @@ impl Track {
     }
 
     /// What the track has to say, to its publisher or to its home. Returns when it has more.
-    fn conclude(&mut self, turn: &mut Turn, wants_key_frame: u8) -> Option<Instant> {
-        let wanted = self.downs.iter().filter_map(Down::wanted_layer).max();
-        let down_due = self.downs.iter().filter_map(|down| down.track.poll_timeout(turn.now)).min();
+    fn conclude(&mut self, turn: &mut Turn, served: Served) -> Option<Instant> {
         let up_due = match &mut self.origin {
             Origin::Awaited => None,
             Origin::Local(local) => {
                 let far = (0..=2).rev().find(|layer| self.watchers.want_layer(*layer));
-                let wanted = wanted.max(far).map_or(Wanted::Nothing, Wanted::UpTo);
+                let wanted = served.wanted.max(far).map_or(Wanted::Nothing, Wanted::UpTo);
                 if local.wanted != Some(wanted) {
                     local.wanted = Some(wanted);
                     local.up.set_wanted(turn.now, wanted);
                 }
-                for layer in bits(wants_key_frame) {
+                for layer in bits(served.key_frames) {
                     local.up.request_key_frame(layer);
                 }
                 Some(conclude_local(local, turn))
             }
             Origin::Linked(linked) => {
-                tell_home(self.id, linked, wanted, turn.outbox);
-                ask_home(turn.now, self.id, linked, bits(wants_key_frame), turn.outbox)
+                tell_home(self.id, linked, served.wanted, turn.outbox);
+                ask_home(turn.now, self.id, linked, bits(served.key_frames), turn.outbox)
             }
         };
-        // A subscription that can't be served yet would be due at once and forever.
-        let down_due = down_due.map(|due| due.max(turn.now + MIN_WAIT));
-        [up_due, down_due].into_iter().flatten().min()
+        let down_due = served.due.map(|due| due.max(turn.now + MIN_WAIT));
+        earlier(up_due, down_due)
     }
 }
 
@@ -177,9 +188,13 @@ fn conclude_local(local: &mut Local, turn: &mut Turn) -> Instant {
     up.poll_timeout(turn.now)
 }
 
+fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    [a, b].into_iter().flatten().min()
+}
+
 fn bits(set: u8) -> impl Iterator<Item = u8> {
     (0..8).filter(move |bit| set & (1 << bit) != 0)
 }
 
 /// Subscriptions are looked at no more often than this without a packet.
-const MIN_WAIT: std::time::Duration = std::time::Duration::from_millis(5);
+const MIN_WAIT: Duration = Duration::from_millis(5);

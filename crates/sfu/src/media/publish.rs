@@ -43,6 +43,9 @@ impl Media {
             for worker in track.watchers.workers() {
                 introduce(local, worker, turn.outbox);
             }
+            for down in &mut track.downs {
+                down.track.set_source_muted(turn.now, local.up.is_muted());
+            }
         }
         self.tracks.mark(index);
     }

@@ -126,6 +126,8 @@ impl World {
         self.run_until("all clients connected with channels", |world| {
             world.clients.iter().all(|client| client.connected && client.channels.len() == 2)
         });
+        // Nomination comes behind the first valid pair.
+        self.run_ms(500);
     }
 
     pub fn counter(&mut self, worker: usize, name: &str) -> u64 {
