@@ -40,10 +40,8 @@ impl DownTrack {
         self.receiver.set_muted(now, !self.enabled || muted);
         let fades_out = muted && self.settings.kind == MediaKind::Audio && !self.settings.encrypted;
         self.silence = (fades_out && self.is_open()).then(|| Silence::new(now));
-        if !muted {
-            if let Some(rtp) = &mut self.rtp {
-                rtp.detach();
-            }
+        if let Some(rtp) = self.rtp.as_mut().filter(|_| !muted) {
+            rtp.detach();
         }
     }
 
