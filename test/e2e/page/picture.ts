@@ -3,7 +3,7 @@
 export interface Seen {
   width: number;
   height: number;
-  /** The prevailing color: red, green, blue or none. */
+  /** The prevailing color: red, green or blue. */
   color: string;
 }
 
@@ -60,7 +60,7 @@ export class Watcher {
     video.requestVideoFrameCallback(count);
   }
 
-  /** What is on the picture, if it changed since the last look. */
+  /** What is on the picture, if it has a color and changed since the last look. */
   look(): Seen | undefined {
     const { videoWidth, videoHeight } = this.#video;
     const context = this.#canvas.getContext('2d', { willReadFrequently: true });
@@ -70,7 +70,9 @@ export class Watcher {
     const last = this.#last;
     this.#last = pixels;
     if (last === undefined || difference(last, pixels) < 2) return undefined;
-    return { width: videoWidth, height: videoHeight, color: prevailing(pixels) };
+    const color = prevailing(pixels);
+    // Black between two pictures (a mute, a new key frame) is none yet.
+    return color === 'none' ? undefined : { width: videoWidth, height: videoHeight, color };
   }
 
   close(): void {
