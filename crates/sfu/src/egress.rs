@@ -75,6 +75,11 @@ impl Egress {
         }
     }
 
+    /// The datagram written last, `len` bytes long.
+    pub fn last(&self, len: usize) -> Option<&[u8]> {
+        self.arena.get(self.used.checked_sub(len)?..self.used)
+    }
+
     /// The next send, in the order of writing.
     pub fn poll_transmit(&mut self) -> Option<Transmit<'_>> {
         let train = self.trains.get(self.next)?;

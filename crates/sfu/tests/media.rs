@@ -147,6 +147,27 @@ fn packets_lost_on_the_way_to_a_far_subscriber_come_again_from_the_far_ring() {
 }
 
 #[test]
+fn audio_without_a_retransmission_stream_is_repeated_as_it_was() {
+    let mut world = world(&[0, 0]);
+    let mut audio = Audio::open(&mut world, 0, 1);
+    let ssrc = subscribe(&mut world, 1, 1, audio.track, 0, MediaKind::Audio);
+    audio.send_many(&mut world, 20);
+    world.down_loss = 0.1;
+    for _ in 0..200 {
+        audio.send(&mut world);
+        world.run_ms(20);
+        nack_gaps(&mut world, 1, ssrc);
+    }
+    world.down_loss = 0.0;
+    world.run_ms(100);
+    nack_gaps(&mut world, 1, ssrc);
+    audio.send_many(&mut world, 5);
+    assert!(world.counter(0, "rtx_out") > 10);
+    assert!(missing(&world, 1, ssrc).is_empty());
+    assert_eq!(world.counter(0, "drop_seal"), 0);
+}
+
+#[test]
 fn packets_lost_on_a_link_are_fetched_again_from_home() {
     let mut world = world(&[0, 1]);
     world.link_loss = 0.05;

@@ -142,15 +142,15 @@ impl Down {
                 sending.outbox.counters.drop_overrun += 1;
                 continue;
             };
-            let streams = self.streams;
-            self.track.handle_packet(now, &stored, layers, &mut |out| sending.send(streams, out));
+            let Self { track, streams, repeats, .. } = self;
+            track.handle_packet(now, &stored, layers, &mut |out| sending.send(*streams, repeats, out));
         }
         if pending.is_empty() {
             self.track.handle_layers(layers);
         }
         if self.track.poll_timeout(now).is_some_and(|due| due <= now) {
-            let streams = self.streams;
-            self.track.handle_timeout(now, &mut |out| sending.send(streams, out));
+            let Self { track, streams, repeats, .. } = self;
+            track.handle_timeout(now, &mut |out| sending.send(*streams, repeats, out));
         }
         while self.track.poll_event().is_some() {
             sending.outbox.report(Event::DownTrackStarted { down: self.id });

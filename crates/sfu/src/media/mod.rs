@@ -7,6 +7,7 @@ mod link;
 mod periodic;
 mod publish;
 mod receive;
+mod repeats;
 mod rtcp_in;
 mod rtcp_out;
 mod send;

@@ -6,9 +6,11 @@ use sluice_forward::outgoing::{Outgoing, OutgoingKind};
 use sluice_forward::up_track::UpTrack;
 use sluice_wire::id::Ssrc;
 
+use super::repeats::Repeats;
 use super::track::{Down, Streams};
 use crate::egress::Egress;
 use crate::outbox::Outbox;
+use crate::stats::Counters;
 use crate::transports::Transport;
 
 /// The way to one subscriber.
@@ -41,12 +43,24 @@ impl Sending<'_> {
 
     /// Sends one packet of a subscription.
     #[inline]
-    pub fn send(&mut self, streams: Option<Streams>, out: &mut Outgoing) {
+    pub fn send(&mut self, streams: Option<Streams>, repeats: &mut Option<Repeats>, out: &mut Outgoing) {
         let peer = &mut self.transport.peer;
         let counters = &mut self.outbox.counters;
-        let stream = streams.and_then(|streams| streams.of(out.header.ssrc));
-        let (Some(stream), Some(path)) = (stream, peer.path()) else {
+        let (Some(streams), Some(path)) = (streams, peer.path()) else {
             counters.drop_no_path += 1;
+            return;
+        };
+        let sequence = out.header.sequence;
+        if out.kind == OutgoingKind::Retransmission && out.header.ssrc == streams.ssrc {
+            // On the media stream: only as the very bytes that were sent before.
+            if let Some(sealed) = repeats.as_ref().and_then(|repeats| repeats.get(sequence)) {
+                self.egress.push(path.local, path.remote, sealed);
+                sent(counters, out.kind, sealed.len());
+            }
+            return;
+        }
+        let Some(stream) = streams.of(out.header.ssrc) else {
+            counters.drop_seal += 1;
             return;
         };
         out.number(|| peer.next_transport_sequence());
@@ -60,16 +74,24 @@ impl Sending<'_> {
             let len = out.write_body(&mut body)?;
             peer.seal_rtp(stream, slot, header_len, &[], body.get(..len)?).ok()
         });
-        match written {
-            Some(len) => {
-                counters.packets_out += 1;
-                counters.bytes_out += len as u64;
-                counters.rtp_out += 1;
-                counters.rtx_out += u64::from(out.kind == OutgoingKind::Retransmission);
-            }
-            None => counters.drop_seal += 1,
+        let Some(len) = written else {
+            counters.drop_seal += 1;
+            return;
+        };
+        sent(counters, out.kind, len);
+        if let Some(repeats) = repeats
+            && let Some(sealed) = self.egress.last(len)
+        {
+            repeats.keep(sequence, sealed);
         }
     }
+}
+
+fn sent(counters: &mut Counters, kind: OutgoingKind, len: usize) {
+    counters.packets_out += 1;
+    counters.bytes_out += len as u64;
+    counters.rtp_out += 1;
+    counters.rtx_out += u64::from(kind == OutgoingKind::Retransmission);
 }
 
 impl Down {
@@ -78,9 +100,9 @@ impl Down {
         if !sending.is_ready(self) {
             return;
         }
-        let streams = self.streams;
+        let Self { track, streams, repeats, .. } = self;
         let fetch = |layer, sequence| up.stored(layer, sequence);
-        self.track.handle_nack(now, lost, fetch, &mut |out| sending.send(streams, out));
+        track.handle_nack(now, lost, fetch, &mut |out| sending.send(*streams, repeats, out));
     }
 }
 

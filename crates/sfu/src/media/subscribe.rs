@@ -4,6 +4,7 @@ use sluice_forward::down_track::DownTrack;
 use sluice_forward::select::Target;
 use sluice_wire::id::DownTrackId;
 
+use super::repeats::Repeats;
 use super::rtcp_out::report_soon;
 use super::settings;
 use super::track::{Down, Linked, Origin};
@@ -48,6 +49,7 @@ impl Media {
             kind: config.kind,
             track: DownTrack::new(settings),
             streams: None,
+            repeats: (config.nack && config.rtx_ssrc.is_none()).then(|| Repeats::new(config.kind)),
             ssrc: config.ssrc,
             rtx_ssrc: config.rtx_ssrc,
             mid: config.mid.clone(),

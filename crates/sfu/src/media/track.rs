@@ -11,6 +11,7 @@ use sluice_wire::id::{DownTrackId, Ssrc, TrackId, WorkerId};
 
 use super::gaps::{Gaps, LAYERS};
 use super::interest::{Watchers, Wish};
+use super::repeats::Repeats;
 use super::subscribe::Wish as Wanting;
 use crate::command::{DownTrackConfig, UpTrackConfig};
 
@@ -89,6 +90,8 @@ pub struct Down {
     pub track: DownTrack,
     /// Sealing contexts of its SSRCs, once the transport is connected.
     pub streams: Option<Streams>,
+    /// What may be asked for again, where there is no retransmission stream for it.
+    pub repeats: Option<Repeats>,
     /// Of the section.
     pub ssrc: Ssrc,
     /// Of its retransmissions.
