@@ -19,6 +19,8 @@ use crate::world::World;
 pub struct Room {
     /// Where it happens.
     pub world: World,
+    /// Whether members that join from now on use transport-wide sequence numbers.
+    pub transport_cc: bool,
     certificate: Certificate,
     members: Vec<Member>,
     tracks: Vec<Track>,
@@ -65,6 +67,7 @@ impl Room {
         world.server = Some(server);
         Self {
             world,
+            transport_cc: true,
             certificate: certificates[1].clone(),
             members: Vec::new(),
             tracks: Vec::new(),
@@ -92,7 +95,7 @@ impl Room {
         let server = self.world.server_mut();
         let described = server.open_peer(now, member.worker, member.peer);
         server.set_remote(now, member.worker, member.peer, &client.description());
-        let ids = extension_ids();
+        let ids = extension_ids(self.transport_cc);
         let set = Command::SetExtensions {
             peer: member.peer,
             audio: ids.clone(),
@@ -111,9 +114,11 @@ impl Room {
         };
         server.command(now, member.worker, workers);
         client.set_remote(now, &described);
-        client
-            .peer
-            .set_transport_cc(presets::EXTENSIONS.transport_cc);
+        client.peer.set_transport_cc(
+            presets::EXTENSIONS
+                .transport_cc
+                .filter(|_| self.transport_cc),
+        );
         self.members.push(member);
         self.world.add(client)
     }
@@ -342,14 +347,14 @@ fn participant(place: usize, peer: PeerId) -> ParticipantConfig {
     }
 }
 
-fn extension_ids() -> ExtensionIds {
+fn extension_ids(transport_cc: bool) -> ExtensionIds {
     let ids = presets::EXTENSIONS;
     ExtensionIds {
         mid: ids.mid,
         rid: ids.rid,
         repaired_rid: ids.repaired_rid,
         audio_level: ids.audio_level,
-        transport_cc: ids.transport_cc,
+        transport_cc: ids.transport_cc.filter(|_| transport_cc),
         ..ExtensionIds::default()
     }
 }
