@@ -209,6 +209,15 @@ impl Worker {
         self.config.id
     }
 
+    /// As if a transport had decrypted a packet: for the fuzz target, which has no keys.
+    pub(crate) fn receive_decrypted(&mut self, now: Instant, peer: PeerId, rtcp: bool, packet: &[u8]) {
+        let stage = if rtcp { Media::handle_rtcp } else { Media::handle_rtp };
+        if let Some(index) = self.transports.index(peer) {
+            self.receive(now, index, Some(packet), stage);
+            self.transports.touch(index);
+        }
+    }
+
     fn answer(&self, query: &Query) -> Answer {
         match query {
             Query::WorkerStats => answers::worker_stats(&self.outbox.counters, self.gauges()),

@@ -7,11 +7,21 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use sluice_sfu::fuzz;
 
-const MUTATIONS: u32 = 2_000;
+const MUTATIONS: u32 = 1_000;
 
 #[test]
 fn data_packets_of_any_shape_are_read_and_rewritten_without_harm() {
     replay("data_packet", fuzz::data_packet);
+}
+
+#[test]
+fn datagrams_from_anywhere_leave_nothing_behind() {
+    replay("worker_datagram", fuzz::worker_datagram);
+}
+
+#[test]
+fn decrypted_packets_of_any_shape_end_no_transport() {
+    replay("worker_media", fuzz::worker_media);
 }
 
 fn replay(target: &str, body: fn(&[u8])) {
