@@ -39,14 +39,22 @@ pub fn worker_stats(counters: &Counters, gauges: Gauges) -> Answer {
     ];
     let held = held.into_iter().map(|(name, value)| (name, value as u64));
     Answer::WorkerStats {
-        counters: counters.iter().chain(held).map(|(name, value)| (name.to_owned(), value)).collect(),
+        counters: counters
+            .iter()
+            .chain(held)
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
     }
 }
 
 /// Counters of a transport.
 pub fn peer_stats(transport: Option<&Transport>, tracks: Vec<MediaKind>) -> Answer {
     let Some(transport) = transport else {
-        return Answer::PeerStats { found: false, counters: Vec::new(), tracks };
+        return Answer::PeerStats {
+            found: false,
+            counters: Vec::new(),
+            tracks,
+        };
     };
     let stats = transport.peer.stats();
     let rtt = transport.peer.rtt().map_or(0, |rtt| rtt.as_micros() as u64);
@@ -68,7 +76,15 @@ pub fn peer_stats(transport: Option<&Transport>, tracks: Vec<MediaKind>) -> Answ
         ("messages_out", stats.messages_out),
         ("messages_dropped", stats.messages_dropped),
     ];
-    let known = known.into_iter().map(|(name, value)| (name.to_owned(), value));
-    let drops = drops.into_iter().map(|(reason, n)| (format!("drop_{}", reason.name()), n));
-    Answer::PeerStats { found: true, counters: known.chain(drops).collect(), tracks }
+    let known = known
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value));
+    let drops = drops
+        .into_iter()
+        .map(|(reason, n)| (format!("drop_{}", reason.name()), n));
+    Answer::PeerStats {
+        found: true,
+        counters: known.chain(drops).collect(),
+        tracks,
+    }
 }

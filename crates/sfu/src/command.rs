@@ -11,7 +11,11 @@ use sluice_wire::id::{
 /// One request to one worker. Commands to one worker are handled in order; a command that names
 /// something unknown is counted and ignored, since its subject may just have ended.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "type",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
 pub enum Command {
     /// Opens a transport. Answered by `peerOpened` (with its candidates) or `peerClosed`.
     OpenPeer(OpenPeer),
@@ -152,7 +156,11 @@ pub enum Command {
 
 /// Questions; see [`crate::event::Answer`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "type",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
 pub enum Query {
     /// Counters of the worker.
     WorkerStats,

@@ -2,7 +2,10 @@
 
 use std::time::Instant;
 
-use sluice_peer::{ChannelId, CloseReason, DtlsRole as PeerDtlsRole, IceState as PeerIceState, PeerEvent, SendOutcome};
+use sluice_peer::{
+    ChannelId, CloseReason, DtlsRole as PeerDtlsRole, IceState as PeerIceState, PeerEvent,
+    SendOutcome,
+};
 
 use crate::command::DtlsRole;
 use crate::data::room::Delivery;
@@ -33,9 +36,8 @@ pub fn drive(
 ) -> Driven {
     let mut driven = Driven::Alive;
     while let Some(event) = transports.get_mut(index).and_then(|t| t.peer.poll_event()) {
-        match handle(now, index, event, transports, data, outbox) {
-            Driven::Alive => {}
-            change => driven = change,
+        if handle(now, index, event, transports, data, outbox) == Driven::Ended {
+            driven = Driven::Ended;
         }
     }
     if let Some(transport) = transports.get_mut(index) {
@@ -71,7 +73,10 @@ pub fn deliver(
         return;
     };
     let channel = ChannelId(delivery.channel);
-    match transport.peer.send_data(now, channel, &delivery.message, delivery.binary, limit) {
+    match transport
+        .peer
+        .send_data(now, channel, &delivery.message, delivery.binary, limit)
+    {
         SendOutcome::Sent => counters.data_out += 1,
         SendOutcome::Full => counters.drop_data_slow += 1,
         SendOutcome::NotOpen => counters.drop_data_no_channel += 1,
@@ -119,7 +124,11 @@ fn handle(
         PeerEvent::ChannelClosed { id } => data.channel_closed(peer, id.0),
         PeerEvent::Closed { reason, detail } => {
             let reason = close_reason(reason);
-            outbox.report(Event::PeerClosed { peer, reason, detail });
+            outbox.report(Event::PeerClosed {
+                peer,
+                reason,
+                detail,
+            });
             return Driven::Ended;
         }
     }

@@ -8,7 +8,11 @@ use crate::command::{Candidate, DtlsRole, MediaKind};
 
 /// One report. All but `audioLevels`, `quality` and `layers` are flushed at once.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "type",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
 pub enum Event {
     /// The transport has its sockets.
     PeerOpened {
@@ -190,7 +194,11 @@ pub struct DownTrackQuality {
 
 /// Answers to [`crate::command::Query`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "type",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
 pub enum Answer {
     /// Counters since the worker started, by name: `packets_in`, `packets_out`, `bytes_in`, `bytes_out`,
     /// `peers`, `up_tracks`, `down_tracks`, `links`, and `drop_<reason>`.

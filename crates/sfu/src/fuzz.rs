@@ -32,7 +32,11 @@ pub fn data_packet(bytes: &[u8]) {
             let again = Packet::parse(&out).expect("what we write is well formed");
             assert_eq!(packet.body(), again.body());
             assert_eq!(packet.sequence(), again.sequence());
-            assert!(packet.destination_identities().eq(again.destination_identities()));
+            assert!(
+                packet
+                    .destination_identities()
+                    .eq(again.destination_identities())
+            );
             assert!(packet.destination_sids().eq(again.destination_sids()));
             assert!(agent || again.identity() == "sender");
         }
@@ -87,9 +91,24 @@ fn worker() -> (Worker, Instant) {
     let mut worker = Worker::new(WorkerConfig::new(WorkerId(0), certificate.clone(), 1), *now);
     let socket = SocketAddr::from(([192, 0, 2, 1], 50_000));
     for peer in 0..2 {
-        let ice = IceCredentials { ufrag: format!("0srv{peer}"), pwd: "a-password-of-22-letters".to_owned() };
-        let open = OpenPeer { peer: PeerId(peer), ice, ice_lite: false, controlling: false };
-        worker.open_peer(*now, open, &[LocalAddress { socket, advertised: socket }]);
+        let ice = IceCredentials {
+            ufrag: format!("0srv{peer}"),
+            pwd: "a-password-of-22-letters".to_owned(),
+        };
+        let open = OpenPeer {
+            peer: PeerId(peer),
+            ice,
+            ice_lite: false,
+            controlling: false,
+        };
+        worker.open_peer(
+            *now,
+            open,
+            &[LocalAddress {
+                socket,
+                advertised: socket,
+            }],
+        );
     }
     worker.flush(*now);
     while worker.poll_event().is_some() {}
@@ -131,9 +150,19 @@ fn pieces(mut bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
 }
 
 fn gauge(worker: &mut Worker, now: Instant, name: &str) -> u64 {
-    worker.handle_command(now, Command::Query { id: 0, query: Query::WorkerStats });
+    worker.handle_command(
+        now,
+        Command::Query {
+            id: 0,
+            query: Query::WorkerStats,
+        },
+    );
     while let Some(event) = worker.poll_event() {
-        if let Event::Answer { answer: Answer::WorkerStats { counters }, .. } = event {
+        if let Event::Answer {
+            answer: Answer::WorkerStats { counters },
+            ..
+        } = event
+        {
             let found = counters.iter().find(|(counter, _)| counter == name);
             return found.expect("a counter of this name").1;
         }

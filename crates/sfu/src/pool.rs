@@ -38,7 +38,11 @@ impl Pool {
 impl<M: Copy> Pool<M> {
     /// Lets `fill` write into a free slot and return the length. None where nothing was written or every slot
     /// is in use. Allocates only while the pool is still growing.
-    pub fn fill_with(&mut self, meta: M, fill: impl FnOnce(&mut [u8]) -> Option<usize>) -> Option<PoolBuffer<M>> {
+    pub fn fill_with(
+        &mut self,
+        meta: M,
+        fill: impl FnOnce(&mut [u8]) -> Option<usize>,
+    ) -> Option<PoolBuffer<M>> {
         let mut slot = self.take(meta)?;
         let written = Arc::get_mut(&mut slot).and_then(|free| {
             free.meta = meta;
@@ -79,7 +83,9 @@ impl<M: Copy> Pool<M> {
 
 impl<M> Default for Pool<M> {
     fn default() -> Self {
-        Self { slots: VecDeque::new() }
+        Self {
+            slots: VecDeque::new(),
+        }
     }
 }
 
@@ -92,7 +98,9 @@ impl<M> PoolBuffer<M> {
 
 impl<M> Clone for PoolBuffer<M> {
     fn clone(&self) -> Self {
-        Self { slot: Arc::clone(&self.slot) }
+        Self {
+            slot: Arc::clone(&self.slot),
+        }
     }
 }
 

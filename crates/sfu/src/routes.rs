@@ -24,7 +24,10 @@ struct Socket {
 impl Routes {
     /// The peer uses a socket. As long as it is alone there, everything that comes in is for it.
     pub fn add_socket(&mut self, socket: SocketAddr, peer: usize) {
-        let socket = self.sockets.entry(socket).or_insert(Socket { peers: Vec::new() });
+        let socket = self
+            .sockets
+            .entry(socket)
+            .or_insert(Socket { peers: Vec::new() });
         socket.peers.push(peer);
     }
 
@@ -55,7 +58,11 @@ impl Routes {
         }
         let held = self.by_pair.values().filter(|of| **of == peer).count();
         if held >= MAX_PAIRS {
-            let oldest = self.by_pair.iter().find(|(_, of)| **of == peer).map(|(pair, _)| *pair);
+            let oldest = self
+                .by_pair
+                .iter()
+                .find(|(_, of)| **of == peer)
+                .map(|(pair, _)| *pair);
             oldest.and_then(|pair| self.by_pair.remove(&pair));
         }
         self.by_pair.insert((local, remote), peer);
@@ -120,7 +127,10 @@ mod tests {
         let check = binding_request("0abc:them");
         assert_eq!(routes.find(address(1), address(9), &check), Some(3));
         assert_eq!(routes.find(address(1), address(9), &[0x80; 40]), None);
-        assert_eq!(routes.find(address(1), address(9), &binding_request("0xyz:them")), None);
+        assert_eq!(
+            routes.find(address(1), address(9), &binding_request("0xyz:them")),
+            None
+        );
     }
 
     #[test]
@@ -156,7 +166,13 @@ mod tests {
 
     #[test]
     fn the_first_character_of_the_ufrag_names_the_worker() {
-        for (ufrag, worker) in [("0abc", 0), ("9abc", 9), ("Aabc", 10), ("aabc", 36), ("zabc", 61)] {
+        for (ufrag, worker) in [
+            ("0abc", 0),
+            ("9abc", 9),
+            ("Aabc", 10),
+            ("aabc", 36),
+            ("zabc", 61),
+        ] {
             let check = binding_request(&format!("{ufrag}:them"));
             assert_eq!(owner_of(&check), Some(WorkerId(worker)));
         }

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use sluice_forward::down_track::DownTrackState;
 use sluice_peer::{
     CandidateKind, Certificate, Credentials, DtlsRole as PeerDtlsRole, Fingerprint, LocalCandidate,
     Pair, Peer, PeerConfig, Protocol, RemoteCandidate, RemoteDescription, SrtpProfile,
 };
-use sluice_forward::down_track::DownTrackState;
 use sluice_wire::id::{DownTrackId, PeerId, Ssrc};
 use sluice_wire::rtcp::Rtcp;
 
@@ -81,7 +81,9 @@ impl Transports {
         if self.by_id.contains_key(&open.peer) {
             return None;
         }
-        let mut config = PeerConfig::new(open.peer, credentials(&open.ice), certificate, seed);
+        let ufrag = open.ice.ufrag.clone();
+        let ice = Credentials::new(open.ice.ufrag, open.ice.pwd);
+        let mut config = PeerConfig::new(open.peer, ice, certificate, seed);
         config.ice_lite = open.ice_lite;
         config.controlling = open.controlling;
         let mut peer = Peer::new(now, config);
@@ -104,7 +106,7 @@ impl Transports {
             touched: false,
         });
         self.by_id.insert(open.peer, index);
-        self.routes.add_ufrag(&open.ice.ufrag, index);
+        self.routes.add_ufrag(&ufrag, index);
         for local in locals {
             self.routes.add_socket(local.socket, index);
         }
@@ -189,18 +191,25 @@ impl Transport {
 
     /// When sender reports are due: only once they can be sent.
     pub fn report_due(&self) -> Option<Instant> {
-        self.next_report.filter(|_| !self.downs.is_empty() && self.peer.is_connected())
+        self.next_report
+            .filter(|_| !self.downs.is_empty() && self.peer.is_connected())
     }
 
     /// Where the stream of an SSRC ended, for the subscription that goes on with it.
     pub fn take_retired(&mut self, ssrc: Ssrc) -> Option<DownTrackState> {
-        let at = self.retired.iter().position(|(retired, _)| *retired == ssrc)?;
+        let at = self
+            .retired
+            .iter()
+            .position(|(retired, _)| *retired == ssrc)?;
         Some(self.retired.swap_remove(at).1)
     }
 
     /// The subscription that sends on an SSRC, its retransmissions included.
     pub fn down_by_ssrc(&self, ssrc: Ssrc) -> Option<DownRef> {
-        self.downs.iter().find(|down| down.ssrc == ssrc || down.rtx == Some(ssrc)).copied()
+        self.downs
+            .iter()
+            .find(|down| down.ssrc == ssrc || down.rtx == Some(ssrc))
+            .copied()
     }
 }
 
@@ -225,7 +234,9 @@ pub fn remote_description(
         },
         fingerprints: fingerprints
             .iter()
-            .filter_map(|fingerprint| Fingerprint::parse(&fingerprint.algorithm, &fingerprint.value))
+            .filter_map(|fingerprint| {
+                Fingerprint::parse(&fingerprint.algorithm, &fingerprint.value)
+            })
             .collect(),
     }
 }

@@ -71,7 +71,13 @@ impl Worker {
     /// Handles one command but `openPeer`, which needs sockets: see [`Worker::open_peer`].
     pub fn handle_command(&mut self, now: Instant, command: Command) {
         match command {
-            Command::SetRemote { peer, ice, ice_lite, dtls_role, fingerprints } => {
+            Command::SetRemote {
+                peer,
+                ice,
+                ice_lite,
+                dtls_role,
+                fingerprints,
+            } => {
                 let remote =
                     transports::remote_description(&ice, ice_lite, dtls_role, &fingerprints);
                 self.with_peer(peer, |t| t.peer.set_remote(now, remote));
@@ -86,15 +92,26 @@ impl Worker {
                 if let Some(index) = self.transports.index(peer) {
                     self.transports.routes.add_ufrag(&ice.ufrag, index);
                 }
-                self.with_peer(peer, |t| t.peer.restart_ice(now, transports::credentials(&ice)));
+                self.with_peer(peer, |t| {
+                    t.peer.restart_ice(now, transports::credentials(&ice));
+                });
             }
             Command::SetExtensions { peer, audio, video } => {
                 self.set_extensions(now, peer, audio, video);
             }
             Command::ClosePeer { peer } => self.close_peer(now, peer),
-            Command::OpenDataChannel { peer, label, ordered, max_retransmits } => {
-                let settings =
-                    ChannelSettings { label, ordered, max_retransmits, max_lifetime_ms: None };
+            Command::OpenDataChannel {
+                peer,
+                label,
+                ordered,
+                max_retransmits,
+            } => {
+                let settings = ChannelSettings {
+                    label,
+                    ordered,
+                    max_retransmits,
+                    max_lifetime_ms: None,
+                };
                 self.with_peer(peer, |t| {
                     t.peer.open_data_channel(now, settings);
                 });
@@ -103,9 +120,17 @@ impl Worker {
             Command::CloseParticipant { participant } => self.data.close_participant(participant),
             Command::SetRoomWorkers { room, workers } => self.data.set_room_workers(room, workers),
             Command::SetDataSinks { room, identities } => self.data.set_sinks(room, identities),
-            Command::SendData { room, packet, reliable, destinations, except } => {
+            Command::SendData {
+                room,
+                packet,
+                reliable,
+                destinations,
+                except,
+            } => {
                 let counters = &mut self.outbox.counters;
-                self.data.send(now, room, &packet, reliable, &destinations, except, counters);
+                let to = (room, reliable);
+                self.data
+                    .send(now, to, &packet, &destinations, except, counters);
             }
             Command::Query { id, query } => {
                 let answer = self.answer(&query);
@@ -147,7 +172,8 @@ impl Worker {
     pub fn handle_link(&mut self, now: Instant, from: WorkerId, message: LinkMessage) {
         self.outbox.counters.link_in += 1;
         if let LinkMessage::Data(message) = message {
-            self.data.handle_link(now, &message, &mut self.outbox.counters);
+            self.data
+                .handle_link(now, &message, &mut self.outbox.counters);
         } else {
             self.with_media(now, |media, turn| media.handle_link(turn, from, message));
         }
@@ -195,7 +221,10 @@ impl Worker {
 
     /// When to call [`Worker::handle_timeout`] at the latest.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.timers.next(), self.media.poll_timeout()].into_iter().flatten().min()
+        [self.timers.next(), self.media.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Which worker owns the transport that a STUN binding request is for, by the first character of the ufrag in
@@ -210,8 +239,18 @@ impl Worker {
     }
 
     /// As if a transport had decrypted a packet: for the fuzz target, which has no keys.
-    pub(crate) fn receive_decrypted(&mut self, now: Instant, peer: PeerId, rtcp: bool, packet: &[u8]) {
-        let stage = if rtcp { Media::handle_rtcp } else { Media::handle_rtp };
+    pub(crate) fn receive_decrypted(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        rtcp: bool,
+        packet: &[u8],
+    ) {
+        let stage = if rtcp {
+            Media::handle_rtcp
+        } else {
+            Media::handle_rtp
+        };
         if let Some(index) = self.transports.index(peer) {
             self.receive(now, index, Some(packet), stage);
             self.transports.touch(index);
@@ -227,9 +266,9 @@ impl Worker {
                 let kinds = transport.map(|transport| self.media.kinds(transport));
                 answers::peer_stats(transport, kinds.unwrap_or_default())
             }
-            Query::DataSequence { participant } => {
-                Answer::DataSequence { sequence: self.data.sequence(*participant) }
-            }
+            Query::DataSequence { participant } => Answer::DataSequence {
+                sequence: self.data.sequence(*participant),
+            },
         }
     }
 
@@ -253,7 +292,13 @@ impl Worker {
             Command::MuteUpTrack { track, muted } => media.mute_up(turn, track, muted),
             Command::CloseUpTrack { track } => media.close_up(turn, track),
             Command::OpenDownTrack(config) => media.open_down(turn, config),
-            Command::SetDownTrack { down, enabled, max_spatial, max_temporal, max_fps } => {
+            Command::SetDownTrack {
+                down,
+                enabled,
+                max_spatial,
+                max_temporal,
+                max_fps,
+            } => {
                 let wish = Wish::new(enabled, max_spatial, max_temporal, max_fps);
                 media.set_down(turn, down, wish);
             }
@@ -262,10 +307,17 @@ impl Worker {
         });
     }
 
-    fn set_extensions(&mut self, now: Instant, peer: PeerId, audio: ExtensionIds, video: ExtensionIds) {
+    fn set_extensions(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        audio: ExtensionIds,
+        video: ExtensionIds,
+    ) {
         let mut changed = false;
         self.with_peer(peer, |t| {
-            t.peer.set_transport_cc(video.transport_cc.or(audio.transport_cc));
+            t.peer
+                .set_transport_cc(video.transport_cc.or(audio.transport_cc));
             changed = (&t.audio, &t.video) != (&audio, &video);
             (t.audio, t.video) = (audio, video);
         });
@@ -321,8 +373,15 @@ impl Worker {
             return;
         };
         tracing::error!(peer = peer.0, "panic while serving a transport");
-        let (reason, detail) = (PeerCloseReason::InternalError, "panic in the worker".to_owned());
-        self.outbox.report(Event::PeerClosed { peer, reason, detail });
+        let (reason, detail) = (
+            PeerCloseReason::InternalError,
+            "panic in the worker".to_owned(),
+        );
+        self.outbox.report(Event::PeerClosed {
+            peer,
+            reason,
+            detail,
+        });
         self.remove_peer(now, index);
     }
 
@@ -341,7 +400,12 @@ impl Worker {
         if let Some(transport) = self.transports.get_mut(index) {
             transport.peer.close(now);
         }
-        drive::send(index, &mut self.transports, &mut self.egress, &mut self.outbox);
+        drive::send(
+            index,
+            &mut self.transports,
+            &mut self.egress,
+            &mut self.outbox,
+        );
         self.remove_peer(now, index);
     }
 
@@ -386,7 +450,13 @@ impl Worker {
                     } else {
                         self.config.lossy_queue_bytes
                     };
-                    drive::deliver(now, &delivery, limit, &mut self.transports, &mut self.outbox);
+                    drive::deliver(
+                        now,
+                        &delivery,
+                        limit,
+                        &mut self.transports,
+                        &mut self.outbox,
+                    );
                 }
                 Output::Link(worker, message) => {
                     self.outbox.link(worker, LinkMessage::Data(message));

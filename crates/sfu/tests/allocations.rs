@@ -32,7 +32,14 @@ fn forwarding_a_packet_allocates_nothing() {
     for client in 1..=SUBSCRIBERS {
         let id = client as u32;
         subscribe(&mut world, client, id, audio.track, 0, MediaKind::Audio);
-        subscribe(&mut world, client, id + 100, video.track, 0, MediaKind::Video);
+        subscribe(
+            &mut world,
+            client,
+            id + 100,
+            video.track,
+            0,
+            MediaKind::Video,
+        );
     }
     world.run_ms(100);
 
@@ -67,7 +74,10 @@ fn forward(world: &mut World, from: SocketAddr, to: SocketAddr, packets: &[Vec<u
         while world.workers[1].poll_link().is_some() {}
         for worker in &mut world.workers {
             while let Some(transmit) = worker.poll_transmit() {
-                sent += transmit.bytes.len().div_ceil(transmit.segment_size.unwrap_or(usize::MAX));
+                sent += transmit
+                    .bytes
+                    .len()
+                    .div_ceil(transmit.segment_size.unwrap_or(usize::MAX));
             }
             while worker.poll_event().is_some() {}
         }
@@ -84,18 +94,51 @@ fn sealed(world: &mut World, audio: u32, video: u32) -> Vec<Vec<u8>> {
         if part == 0 {
             let mut level = ExtensionBlock::new();
             level.push(4, &[127]);
-            client.send_rtp(header(audio, OPUS, n as u16, n * 960, false), &level, &[7; 100]);
+            client.send_rtp(
+                header(audio, OPUS, n as u16, n * 960, false),
+                &level,
+                &[7; 100],
+            );
         } else {
             // A frame of one packet each; the first is a key frame.
             let picture = 0x8000 | (n * 2 + part) as u16;
-            let mut payload = vec![0x90, 0xe0, (picture >> 8) as u8, picture as u8, (n * 2 + part) as u8, 0x20];
-            payload.extend([u8::from(i > 2), 0, 0, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xb4, 0x00]);
+            let mut payload = vec![
+                0x90,
+                0xe0,
+                (picture >> 8) as u8,
+                picture as u8,
+                (n * 2 + part) as u8,
+                0x20,
+            ];
+            payload.extend([
+                u8::from(i > 2),
+                0,
+                0,
+                0x9d,
+                0x01,
+                0x2a,
+                0x40,
+                0x01,
+                0xb4,
+                0x00,
+            ]);
             payload.resize(1_000, 3);
-            let header = header(video, VP8, (n * 2 + part) as u16, (n * 2 + part) * 3_000, true);
+            let header = header(
+                video,
+                VP8,
+                (n * 2 + part) as u16,
+                (n * 2 + part) * 3_000,
+                true,
+            );
             client.send_rtp(header, &ExtensionBlock::new(), &payload);
         }
     }
-    client.drain().into_iter().map(|(_, bytes)| bytes).filter(|bytes| (128..192).contains(&bytes[0])).collect()
+    client
+        .drain()
+        .into_iter()
+        .map(|(_, bytes)| bytes)
+        .filter(|bytes| (128..192).contains(&bytes[0]))
+        .collect()
 }
 
 fn path(world: &World) -> (SocketAddr, SocketAddr) {

@@ -25,7 +25,9 @@ fn decrypted_packets_of_any_shape_end_no_transport() {
 }
 
 fn replay(target: &str, body: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz/corpus")
+        .join(target);
     let mut inputs: Vec<_> = fs::read_dir(folder)
         .expect("the corpus is committed")
         .map(|entry| fs::read(entry.expect("readable").path()).expect("readable"))

@@ -49,7 +49,12 @@ fn a_slow_reader_delays_nobody_else_and_its_queue_is_bounded() {
 fn what_a_participant_left_behind_is_forgotten() {
     let mut world = room(&[0, 0]);
     let before = world.counter(0, "peers");
-    world.command(0, Command::CloseParticipant { participant: ParticipantId(1) });
+    world.command(
+        0,
+        Command::CloseParticipant {
+            participant: ParticipantId(1),
+        },
+    );
     world.command(0, Command::ClosePeer { peer: PeerId(1) });
     world.run_ms(50);
     assert_eq!(world.counter(0, "peers"), before - 1);
@@ -63,7 +68,13 @@ fn room(placement: &[usize]) -> World {
     let mut world = World::new(workers as u16);
     let ids: Vec<_> = (0..workers as u16).map(WorkerId).collect();
     for worker in 0..workers {
-        world.command(worker, Command::SetRoomWorkers { room: ROOM, workers: ids.clone() });
+        world.command(
+            worker,
+            Command::SetRoomWorkers {
+                room: ROOM,
+                workers: ids.clone(),
+            },
+        );
     }
     for worker in placement {
         let index = world.join(*worker) as u32;
@@ -103,5 +114,9 @@ fn user(payload: &[u8]) -> Vec<u8> {
 }
 
 fn heard(world: &World) -> Vec<usize> {
-    world.clients.iter().map(|client| client.messages.len()).collect()
+    world
+        .clients
+        .iter()
+        .map(|client| client.messages.len())
+        .collect()
 }

@@ -4,7 +4,9 @@ mod common;
 
 use common::client::header;
 use common::net::World;
-use common::publisher::{Audio, OPUS, OPUS_DOWN, RTX_DOWN, VP8_DOWN, Video, down, subscribe, up_audio};
+use common::publisher::{
+    Audio, OPUS, OPUS_DOWN, RTX_DOWN, VP8_DOWN, Video, down, subscribe, up_audio,
+};
 use sluice_sfu::command::Command;
 use sluice_sfu::event::Event;
 use sluice_wire::codec::MediaKind;
@@ -25,7 +27,11 @@ fn world(placement: &[usize]) -> World {
 
 /// The subscriber's packets in order, without gap or repetition.
 fn assert_contiguous(world: &World, client: usize, ssrc: u32, at_least: usize) {
-    let mut sequences: Vec<_> = world.clients[client].of(ssrc).iter().map(|media| media.sequence).collect();
+    let mut sequences: Vec<_> = world.clients[client]
+        .of(ssrc)
+        .iter()
+        .map(|media| media.sequence)
+        .collect();
     assert!(sequences.len() >= at_least, "{} packets", sequences.len());
     let first = sequences[0];
     sequences.sort_by_key(|sequence| sequence.wrapping_sub(first));
@@ -42,10 +48,23 @@ fn audio_reaches_the_other_client_across_the_wraps() {
     audio.send_many(&mut world, 100);
     assert_contiguous(&world, 1, ssrc, 99);
     let received = world.clients[1].of(ssrc);
-    assert!(received.iter().all(|media| media.pt == OPUS_DOWN && media.payload.len() == 62));
-    assert_eq!(received[50].timestamp.wrapping_sub(received[49].timestamp), 960);
-    assert_eq!(world.seen(|e| matches!(e, Event::TrackStarted { layer: 0, .. })), 1);
-    assert_eq!(world.seen(|e| matches!(e, Event::DownTrackStarted { .. })), 1);
+    assert!(
+        received
+            .iter()
+            .all(|media| media.pt == OPUS_DOWN && media.payload.len() == 62)
+    );
+    assert_eq!(
+        received[50].timestamp.wrapping_sub(received[49].timestamp),
+        960
+    );
+    assert_eq!(
+        world.seen(|e| matches!(e, Event::TrackStarted { layer: 0, .. })),
+        1
+    );
+    assert_eq!(
+        world.seen(|e| matches!(e, Event::DownTrackStarted { .. })),
+        1
+    );
     let heard = |e: &Event| matches!(e, Event::AudioLevels { levels } if levels[0].active);
     assert!(world.seen(heard) >= 3);
 }
@@ -55,7 +74,16 @@ fn audio_reaches_clients_of_three_workers_and_crosses_each_link_once() {
     let mut world = world(&[0, 1, 2, 2, 2]);
     let mut audio = Audio::open(&mut world, 0, 1);
     let ssrcs: Vec<_> = (1..5)
-        .map(|client| subscribe(&mut world, client, client as u32, audio.track, 0, MediaKind::Audio))
+        .map(|client| {
+            subscribe(
+                &mut world,
+                client,
+                client as u32,
+                audio.track,
+                0,
+                MediaKind::Audio,
+            )
+        })
         .collect();
     world.run_ms(20);
     audio.send_many(&mut world, 100);
@@ -64,7 +92,10 @@ fn audio_reaches_clients_of_three_workers_and_crosses_each_link_once() {
     }
     let crossed = world.counter(0, "link_out");
     assert!((200..230).contains(&crossed), "{crossed} messages");
-    assert_eq!(world.seen(|e| matches!(e, Event::DownTrackStarted { .. })), 4);
+    assert_eq!(
+        world.seen(|e| matches!(e, Event::DownTrackStarted { .. })),
+        4
+    );
 }
 
 #[test]
@@ -79,7 +110,11 @@ fn a_late_subscriber_gets_a_key_frame_at_once() {
     assert!(video.layers[0].key_frames > before);
     assert_contiguous(&world, 1, first, 300);
     assert_contiguous(&world, 2, second, 120);
-    assert_eq!(world.clients[2].of(second)[0].payload[6] & 1, 0, "begins with a key frame");
+    assert_eq!(
+        world.clients[2].of(second)[0].payload[6] & 1,
+        0,
+        "begins with a key frame"
+    );
 }
 
 #[test]
@@ -114,7 +149,10 @@ fn a_link_carries_only_the_layers_that_somebody_wants() {
     let before = world.counter(0, "link_out");
     video.send_many(&mut world, 60);
     let low = world.counter(0, "link_out") - before;
-    assert!((180..200).contains(&low), "{low} messages for one layer of 180 packets");
+    assert!(
+        (180..200).contains(&low),
+        "{low} messages for one layer of 180 packets"
+    );
     world.command(1, wish(1, false, 0));
     video.send_many(&mut world, 10);
     let before = world.counter(0, "link_out");
@@ -194,7 +232,12 @@ fn a_subscription_may_come_before_its_track_and_outlive_it() {
     world.command(0, Command::OpenUpTrack(up_audio(0, 1, audio.ssrc)));
     audio.send_many(&mut world, 20);
     assert!(world.clients[1].of(ssrc).len() >= 38);
-    world.command(1, Command::CloseDownTrack { down: DownTrackId(1) });
+    world.command(
+        1,
+        Command::CloseDownTrack {
+            down: DownTrackId(1),
+        },
+    );
     world.command(0, Command::CloseUpTrack { track });
     world.run_ms(50);
     assert_eq!(held(&mut world, 0), [0, 0, 0]);
@@ -208,9 +251,19 @@ fn a_track_closed_while_a_worker_subscribes_leaves_nothing_behind() {
     world.command(0, Command::CloseUpTrack { track: audio.track });
     subscribe(&mut world, 1, 1, audio.track, 0, MediaKind::Audio);
     world.run_ms(20);
-    world.command(1, Command::CloseDownTrack { down: DownTrackId(1) });
+    world.command(
+        1,
+        Command::CloseDownTrack {
+            down: DownTrackId(1),
+        },
+    );
     subscribe(&mut world, 1, 2, audio.track, 0, MediaKind::Audio);
-    world.command(1, Command::CloseDownTrack { down: DownTrackId(2) });
+    world.command(
+        1,
+        Command::CloseDownTrack {
+            down: DownTrackId(2),
+        },
+    );
     world.run_ms(20);
     assert_eq!((held(&mut world, 0), held(&mut world, 1)), ([0; 3], [0; 3]));
 }
@@ -221,7 +274,12 @@ fn another_subscription_on_the_same_ssrc_goes_on_where_the_first_ended() {
     let mut audio = Audio::open(&mut world, 0, 1);
     let ssrc = subscribe(&mut world, 1, 1, audio.track, 0, MediaKind::Audio);
     audio.send_many(&mut world, 30);
-    world.command(0, Command::CloseDownTrack { down: DownTrackId(1) });
+    world.command(
+        0,
+        Command::CloseDownTrack {
+            down: DownTrackId(1),
+        },
+    );
     world.run_ms(30);
     let mut again = down(1, 2, audio.track, 0, MediaKind::Audio);
     again.ssrc = Ssrc(ssrc);
@@ -237,12 +295,24 @@ fn mute_and_unmute_pass_over_links() {
     let mut audio = Audio::open(&mut world, 0, 1);
     let ssrc = subscribe(&mut world, 1, 1, audio.track, 0, MediaKind::Audio);
     audio.send_many(&mut world, 30);
-    world.command(0, Command::MuteUpTrack { track: audio.track, muted: true });
+    world.command(
+        0,
+        Command::MuteUpTrack {
+            track: audio.track,
+            muted: true,
+        },
+    );
     let before = world.clients[1].of(ssrc).len();
     world.run_ms(2_000);
     let silence = world.clients[1].of(ssrc).len() - before;
     assert!((40..60).contains(&silence), "{silence} packets of silence");
-    world.command(0, Command::MuteUpTrack { track: audio.track, muted: false });
+    world.command(
+        0,
+        Command::MuteUpTrack {
+            track: audio.track,
+            muted: false,
+        },
+    );
     audio.send_many(&mut world, 30);
     assert_contiguous(&world, 1, ssrc, before + silence + 29);
 }
@@ -280,7 +350,10 @@ fn senders_and_receivers_get_their_reports() {
         .iter()
         .filter(|packet| matches!(packet, Rtcp::SenderReport { ssrc: of, .. } if of.0 == ssrc))
         .count();
-    assert!((2..=4).contains(&sender_reports), "{sender_reports} sender reports in 8 s");
+    assert!(
+        (2..=4).contains(&sender_reports),
+        "{sender_reports} sender reports in 8 s"
+    );
     let described = world.clients[1].rtcp.iter().any(|packet| match packet {
         Rtcp::SourceDescription { chunks } => {
             chunks[0].cname == "PA_x|TR_y" && chunks[0].mid.as_deref() == Some("5")
@@ -293,7 +366,10 @@ fn senders_and_receivers_get_their_reports() {
         .iter()
         .filter(|packet| matches!(packet, Rtcp::ReceiverReport { .. }))
         .count();
-    assert!((6..=9).contains(&receiver_reports), "{receiver_reports} receiver reports in 8 s");
+    assert!(
+        (6..=9).contains(&receiver_reports),
+        "{receiver_reports} receiver reports in 8 s"
+    );
     assert!(world.seen(|e| matches!(e, Event::Quality { up, .. } if !up.is_empty())) >= 1);
 }
 
@@ -306,7 +382,10 @@ fn key_frame_requests_of_a_hostile_subscriber_are_throttled() {
     let before = world.counter(0, "key_frame_requests");
     for _ in 0..60 {
         for _ in 0..100 {
-            world.clients[1].send_rtcp(&[Rtcp::Pli { sender: Ssrc(1), media: Ssrc(ssrc) }]);
+            world.clients[1].send_rtcp(&[Rtcp::Pli {
+                sender: Ssrc(1),
+                media: Ssrc(ssrc),
+            }]);
         }
         video.send(&mut world);
         world.run_ms(33);
@@ -350,12 +429,21 @@ fn packets_of_an_unmapped_payload_type_are_not_sent() {
 }
 
 fn wish(down: u32, enabled: bool, max_spatial: u8) -> Command {
-    Command::SetDownTrack { down: DownTrackId(down), enabled, max_spatial, max_temporal: 3, max_fps: 0 }
+    Command::SetDownTrack {
+        down: DownTrackId(down),
+        enabled,
+        max_spatial,
+        max_temporal: 3,
+        max_fps: 0,
+    }
 }
 
 fn last_layer(world: &World, client: usize, ssrc: u32) -> u8 {
     let received = world.clients[client].of(ssrc);
-    *received.last().and_then(|media| media.payload.last()).expect("packets")
+    *received
+        .last()
+        .and_then(|media| media.payload.last())
+        .expect("packets")
 }
 
 /// Published tracks, subscriptions and link ends of a worker.
@@ -368,17 +456,36 @@ fn missing(world: &World, client: usize, ssrc: u32) -> Vec<u16> {
     let client = &world.clients[client];
     let mut got: Vec<u16> = client.of(ssrc).iter().map(|media| media.sequence).collect();
     let repairs = client.of(ssrc + 0x1000);
-    got.extend(repairs.iter().filter_map(|media| Some(u16::from_be_bytes(*media.payload.first_chunk()?))));
+    got.extend(
+        repairs
+            .iter()
+            .filter_map(|media| Some(u16::from_be_bytes(*media.payload.first_chunk()?))),
+    );
     let first = client.of(ssrc)[0].sequence;
-    let offsets: std::collections::BTreeSet<u16> = got.iter().map(|sequence| sequence.wrapping_sub(first)).collect();
-    let last = offsets.iter().filter(|offset| **offset < 0x8000).max().copied().unwrap_or(0);
-    (0..last).filter(|offset| !offsets.contains(offset)).map(|offset| first.wrapping_add(offset)).collect()
+    let offsets: std::collections::BTreeSet<u16> = got
+        .iter()
+        .map(|sequence| sequence.wrapping_sub(first))
+        .collect();
+    let last = offsets
+        .iter()
+        .filter(|offset| **offset < 0x8000)
+        .max()
+        .copied()
+        .unwrap_or(0);
+    (0..last)
+        .filter(|offset| !offsets.contains(offset))
+        .map(|offset| first.wrapping_add(offset))
+        .collect()
 }
 
 fn nack_gaps(world: &mut World, client: usize, ssrc: u32) {
     let lost = missing(world, client, ssrc);
     if !lost.is_empty() {
-        world.clients[client].send_rtcp(&[Rtcp::Nack { sender: Ssrc(1), media: Ssrc(ssrc), lost }]);
+        world.clients[client].send_rtcp(&[Rtcp::Nack {
+            sender: Ssrc(1),
+            media: Ssrc(ssrc),
+            lost,
+        }]);
     }
 }
 

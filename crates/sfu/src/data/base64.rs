@@ -5,7 +5,10 @@ pub fn encode(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
         let mut group = [0_u8; 3];
-        group.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);
+        group
+            .iter_mut()
+            .zip(chunk)
+            .for_each(|(to, from)| *to = *from);
         let bits = u32::from_be_bytes([0, group[0], group[1], group[2]]);
         for i in 0..4 {
             if i <= chunk.len() {

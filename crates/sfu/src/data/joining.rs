@@ -50,7 +50,10 @@ impl Joining {
     /// Hands out what still counts, oldest first, and is empty afterwards.
     pub fn release(&mut self, now: Instant) -> impl Iterator<Item = Bytes> + use<> {
         self.expire(now);
-        std::mem::take(self).held.into_iter().map(|held| held.message)
+        std::mem::take(self)
+            .held
+            .into_iter()
+            .map(|held| held.message)
     }
 
     fn expire(&mut self, now: Instant) {

@@ -151,9 +151,8 @@ impl<'a> Packet<'a> {
                 self.addressed = true;
             }
             (number, Value::Bytes(value)) if VALUES.contains(&number) => {
-                if self.value.replace((number, value)).is_some() {
-                    return Err(Malformed);
-                }
+                let former = self.value.replace((number, value));
+                return former.map_or(Ok(()), |_| Err(Malformed));
             }
             (number, _) if number <= LAST_KNOWN && number != KIND => return Err(Malformed),
             _ => {}

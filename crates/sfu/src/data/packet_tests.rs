@@ -11,8 +11,16 @@ const ANN: Sender = Sender {
 fn show(bytes: &[u8]) -> Vec<String> {
     Fields::new(bytes)
         .map(|field| match field.expect("well formed") {
-            Field { number, value: Value::Varint(v), .. } => format!("{number}={v}"),
-            Field { number, value: Value::Bytes(b), .. } => {
+            Field {
+                number,
+                value: Value::Varint(v),
+                ..
+            } => format!("{number}={v}"),
+            Field {
+                number,
+                value: Value::Bytes(b),
+                ..
+            } => {
                 format!("{number}={}", String::from_utf8_lossy(b))
             }
             Field { number, .. } => format!("{number}=fixed"),
@@ -39,7 +47,10 @@ fn message(fields: &[(u32, &[u8])]) -> Vec<u8> {
 }
 
 fn rewrite(packet: &[u8], sender: &Sender, reliable: bool) -> Vec<u8> {
-    Packet::parse(packet).unwrap().rewrite(Some(sender), reliable).unwrap()
+    Packet::parse(packet)
+        .unwrap()
+        .rewrite(Some(sender), reliable)
+        .unwrap()
 }
 
 #[test]
@@ -49,7 +60,10 @@ fn sender_fields_are_those_of_the_transport_whatever_the_client_wrote() {
     put_varint(&mut packet, 1, 1);
     put_varint(&mut packet, 16, 9);
     let out = rewrite(&packet, &ANN, true);
-    assert_eq!(show(&inner(&out, 2)), ["2=hi", "4=topic", "1=PA_ann", "5=ann"]);
+    assert_eq!(
+        show(&inner(&out, 2)),
+        ["2=hi", "4=topic", "1=PA_ann", "5=ann"]
+    );
     assert_eq!(show(&out)[1..], ["16=9", "17=PA_ann", "4=ann"]);
     assert_eq!(Packet::parse(&out).unwrap().sequence(), 9);
 }
@@ -63,7 +77,10 @@ fn the_channel_decides_the_kind() {
 
 #[test]
 fn identities_of_hidden_senders_are_blank() {
-    let hidden = Sender { hidden: true, ..ANN };
+    let hidden = Sender {
+        hidden: true,
+        ..ANN
+    };
     let packet = message(&[(2, &message(&[(2, b"hi"), (5, b"ann")])), (4, b"ann")]);
     let out = rewrite(&packet, &hidden, true);
     assert_eq!(show(&inner(&out, 2)), ["2=hi"]);
@@ -86,7 +103,10 @@ fn destinations_of_the_packet_replace_nested_ones() {
     let user = message(&[(2, b"hi"), (6, b"bob")]);
     let packet = message(&[(5, b"cyd"), (2, &user)]);
     let out = rewrite(&packet, &ANN, true);
-    assert_eq!(show(&inner(&out, 2)), ["2=hi", "6=cyd", "1=PA_ann", "5=ann"]);
+    assert_eq!(
+        show(&inner(&out, 2)),
+        ["2=hi", "6=cyd", "1=PA_ann", "5=ann"]
+    );
     assert!(show(&out).contains(&"5=cyd".to_owned()));
 }
 
@@ -97,7 +117,10 @@ fn agents_keep_a_foreign_identity_in_chat_which_is_marked_generated() {
     let out = rewrite(&packet, &agent, true);
     assert_eq!(show(&inner(&out, 9)), ["4=hello", "6=1"]);
     assert_eq!(show(&out)[1..], ["17=PA_ann", "4=bob"]);
-    assert_eq!(show(&rewrite(&packet, &ANN, true))[1..], ["17=PA_ann", "4=ann"]);
+    assert_eq!(
+        show(&rewrite(&packet, &ANN, true))[1..],
+        ["17=PA_ann", "4=ann"]
+    );
 }
 
 #[test]
@@ -136,7 +159,13 @@ fn malformed_packets_are_refused() {
     let bad_destination = message(&[(2, &message(&[(6, &[0xff])]))]);
     let mut wrong_type = Vec::new();
     put_varint(&mut wrong_type, 4, 1);
-    for packet in [two_values, bad_text, bad_destination, wrong_type, vec![0x12, 9]] {
+    for packet in [
+        two_values,
+        bad_text,
+        bad_destination,
+        wrong_type,
+        vec![0x12, 9],
+    ] {
         assert!(Packet::parse(&packet).is_err(), "{packet:?}");
     }
 }

@@ -59,9 +59,7 @@ impl<'a> Fields<'a> {
             _ => return Err(Malformed),
         };
         self.rest = after;
-        let raw = start
-            .get(..start.len() - after.len())
-            .ok_or(Malformed)?;
+        let raw = start.get(..start.len() - after.len()).ok_or(Malformed)?;
         Ok(Field { number, value, raw })
     }
 }
@@ -138,15 +136,23 @@ mod tests {
         put_str(&mut message, 5, "");
         let fields: Vec<_> = Fields::new(&message).collect::<Result<_, _>>().unwrap();
         assert_eq!(fields.len(), 2);
-        assert_eq!((fields[0].number, fields[0].value), (16, Value::Varint(300)));
-        assert_eq!((fields[1].number, fields[1].value), (4, Value::Bytes(b"ann")));
+        assert_eq!(
+            (fields[0].number, fields[0].value),
+            (16, Value::Varint(300))
+        );
+        assert_eq!(
+            (fields[1].number, fields[1].value),
+            (4, Value::Bytes(b"ann"))
+        );
         assert_eq!([fields[0].raw, fields[1].raw].concat(), message);
     }
 
     #[test]
     fn hostile_lengths_and_tags_are_refused() {
         for bytes in [
-            &[0x22, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01][..],
+            &[
+                0x22, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01,
+            ][..],
             &[0x22, 5, 1],
             &[0x80; 11],
             &[0x00, 1],

@@ -59,12 +59,16 @@ impl Room {
 
     /// One participant.
     pub fn member(&self, participant: ParticipantId) -> Option<&Member> {
-        self.members.iter().find(|m| m.config.participant == participant)
+        self.members
+            .iter()
+            .find(|m| m.config.participant == participant)
     }
 
     /// One participant, to change.
     pub fn member_mut(&mut self, participant: ParticipantId) -> Option<&mut Member> {
-        self.members.iter_mut().find(|m| m.config.participant == participant)
+        self.members
+            .iter_mut()
+            .find(|m| m.config.participant == participant)
     }
 
     /// The receivers of a message, with their transports.

@@ -38,6 +38,14 @@ pub enum Output {
     Report(Event),
 }
 
+/// A packet on its way to receivers of this worker.
+struct Posting {
+    room: RoomId,
+    reliable: bool,
+    sequenced: bool,
+    message: Bytes,
+}
+
 impl Router {
     /// An empty router of worker `this`.
     pub fn new(this: WorkerId) -> Self {
@@ -55,7 +63,11 @@ impl Router {
     /// Adds or changes a participant.
     pub fn set_participant(&mut self, config: ParticipantConfig) {
         let participant = config.participant;
-        if self.participants.get(&participant).is_some_and(|room| *room != config.room) {
+        if self
+            .participants
+            .get(&participant)
+            .is_some_and(|room| *room != config.room)
+        {
             self.close_participant(participant);
         }
         self.unbind(participant);
@@ -102,7 +114,10 @@ impl Router {
         let Some(participant) = self.receivers.get(&peer) else {
             return;
         };
-        let room = self.participants.get(participant).and_then(|room| self.rooms.get_mut(room));
+        let room = self
+            .participants
+            .get(participant)
+            .and_then(|room| self.rooms.get_mut(room));
         let Some(member) = room.and_then(|room| room.member_mut(*participant)) else {
             return;
         };
@@ -154,7 +169,10 @@ impl Router {
             counters.drop_data_oversize += 1;
             return;
         }
-        let lane = self.channels.get(&peer).and_then(|channels| channels.lane(channel));
+        let lane = self
+            .channels
+            .get(&peer)
+            .and_then(|channels| channels.lane(channel));
         let Some((lane, participant, room)) = lane.and_then(|lane| {
             let participant = *self.senders.get(&peer)?;
             Some((lane, participant, *self.participants.get(&participant)?))
@@ -177,14 +195,14 @@ impl Router {
         self.deliver(now, message, counters);
     }
 
-    /// The server sends a packet to participants of this worker.
+    /// The server sends a packet, as base64, to participants of this worker: those that the packet or `also` names,
+    /// or everybody; never `except`.
     pub fn send(
         &mut self,
         now: Instant,
-        room: RoomId,
+        (room, reliable): (RoomId, bool),
         text: &str,
-        reliable: bool,
-        destinations: &[String],
+        also: &[String],
         except: Option<ParticipantId>,
         counters: &mut Counters,
     ) {
@@ -197,9 +215,14 @@ impl Router {
             return;
         };
         let mut to = Destinations::of(&packet);
-        to.identities.extend_from_slice(destinations);
-        let message = Bytes::from(rewritten);
-        self.deliver_packet(now, room, to.audience(except), reliable, packet.sequence(), &message, counters);
+        to.identities.extend_from_slice(also);
+        let posting = Posting {
+            room,
+            reliable,
+            sequenced: packet.sequence() > 0,
+            message: Bytes::from(rewritten),
+        };
+        self.deliver_packet(now, to.audience(except), &posting, counters);
     }
 
     /// What to do next.
@@ -263,7 +286,7 @@ impl Router {
         }
         self.publish(
             now,
-            DataMessage {
+            &DataMessage {
                 room: room_id,
                 sender: Some(participant),
                 body: DataBody::Packet {
@@ -284,7 +307,11 @@ impl Router {
         message: &Bytes,
         counters: &mut Counters,
     ) {
-        let Some(member) = self.rooms.get(&room_id).and_then(|room| room.member(participant)) else {
+        let Some(member) = self
+            .rooms
+            .get(&room_id)
+            .and_then(|room| room.member(participant))
+        else {
             return;
         };
         if !member.config.can_publish_data {
@@ -298,7 +325,7 @@ impl Router {
         };
         self.publish(
             now,
-            DataMessage {
+            &DataMessage {
                 room: room_id,
                 sender: Some(participant),
                 body: DataBody::Raw {
@@ -312,13 +339,14 @@ impl Router {
     }
 
     /// To the receivers here and to the room's other workers.
-    fn publish(&mut self, now: Instant, message: DataMessage, counters: &mut Counters) {
+    fn publish(&mut self, now: Instant, message: &DataMessage, counters: &mut Counters) {
         if let Some(room) = self.rooms.get(&message.room) {
             for worker in room.workers.iter().filter(|worker| **worker != self.this) {
-                self.outputs.push_back(Output::Link(*worker, message.clone()));
+                self.outputs
+                    .push_back(Output::Link(*worker, message.clone()));
             }
         }
-        self.deliver(now, &message, counters);
+        self.deliver(now, message, counters);
     }
 
     fn deliver(&mut self, now: Instant, message: &DataMessage, counters: &mut Counters) {
@@ -329,9 +357,13 @@ impl Router {
                     return;
                 };
                 let to = Destinations::of(&view);
-                let audience = to.audience(message.sender);
-                let (room, sequence) = (message.room, view.sequence());
-                self.deliver_packet(now, room, audience, *reliable, sequence, packet, counters);
+                let posting = Posting {
+                    room: message.room,
+                    reliable: *reliable,
+                    sequenced: view.sequence() > 0,
+                    message: packet.clone(),
+                };
+                self.deliver_packet(now, to.audience(message.sender), &posting, counters);
             }
             DataBody::Raw {
                 identity,
@@ -348,23 +380,32 @@ impl Router {
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn deliver_packet(
         &mut self,
         now: Instant,
-        room: RoomId,
         audience: Audience,
-        reliable: bool,
-        sequence: u32,
-        message: &Bytes,
+        posting: &Posting,
         counters: &mut Counters,
     ) {
-        let Some(room) = self.rooms.get_mut(&room) else {
+        let Posting {
+            reliable,
+            sequenced,
+            ref message,
+            ..
+        } = *posting;
+        let Some(room) = self.rooms.get_mut(&posting.room) else {
             return;
         };
-        let lane = if reliable { Lane::Reliable } else { Lane::Lossy };
+        let lane = if reliable {
+            Lane::Reliable
+        } else {
+            Lane::Lossy
+        };
         for (peer, member) in room.receivers(audience) {
-            let channel = self.channels.get(&peer).and_then(|channels| channels.first(lane));
+            let channel = self
+                .channels
+                .get(&peer)
+                .and_then(|channels| channels.first(lane));
             match channel {
                 Some(channel) => self.outputs.push_back(Output::Deliver(Delivery {
                     peer,
@@ -373,7 +414,7 @@ impl Router {
                     binary: true,
                     message: message.clone(),
                 })),
-                None if reliable && member.joining.hold(now, sequence > 0, message.clone()) => {}
+                None if reliable && member.joining.hold(now, sequenced, message.clone()) => {}
                 None => counters.drop_data_no_channel += 1,
             }
         }
@@ -398,8 +439,11 @@ impl Router {
                 counters.drop_data_no_channel += 1;
                 continue;
             };
-            let packets = channels.first(Lane::Reliable).map(|channel| (channel, true));
-            let packets = packets.or_else(|| channels.first(Lane::Lossy).map(|channel| (channel, false)));
+            let packets = channels
+                .first(Lane::Reliable)
+                .map(|channel| (channel, true));
+            let packets =
+                packets.or_else(|| channels.first(Lane::Lossy).map(|channel| (channel, false)));
             let raw = channels.first(Lane::Unlabeled);
             let delivery = match (packets, raw) {
                 (Some((channel, reliable)), _) => Delivery {

@@ -62,7 +62,11 @@ impl Track {
                 continue;
             };
             *blame = Some(down.transport);
-            let mut sending = Sending { transport, egress: turn.egress, outbox: turn.outbox };
+            let mut sending = Sending {
+                transport,
+                egress: turn.egress,
+                outbox: turn.outbox,
+            };
             if sending.is_ready(down) {
                 served.key_frames |= down.serve(turn.now, up, &self.pending, &layers, &mut sending);
                 served.due = earlier(served.due, down.track.poll_timeout(turn.now));
@@ -82,7 +86,11 @@ impl Track {
         if self.watchers.is_empty() {
             return;
         }
-        for meta in self.pending.iter().filter(|meta| self.watchers.want_layer(meta.layer)) {
+        for meta in self
+            .pending
+            .iter()
+            .filter(|meta| self.watchers.want_layer(meta.layer))
+        {
             let stored = local.up.stored(meta.layer, meta.sequence);
             match stored.and_then(|stored| wrap(pool, self.id, &stored)) {
                 Some(message) => {
@@ -113,7 +121,13 @@ impl Track {
             }
             Origin::Linked(linked) => {
                 tell_home(self.id, linked, served.wanted, turn.outbox);
-                ask_home(turn.now, self.id, linked, bits(served.key_frames), turn.outbox)
+                ask_home(
+                    turn.now,
+                    self.id,
+                    linked,
+                    bits(served.key_frames),
+                    turn.outbox,
+                )
             }
         };
         let down_due = served.due.map(|due| due.max(turn.now + MIN_WAIT));
@@ -125,7 +139,9 @@ impl Down {
     /// The highest layer that the subscription is on or on its way to.
     fn wanted_layer(&self) -> Option<u8> {
         let current = self.track.current().map(|current| current.spatial);
-        self.track.wanted_layer().map(|wanted| current.map_or(wanted, |current| current.max(wanted)))
+        self.track
+            .wanted_layer()
+            .map(|wanted| current.map_or(wanted, |current| current.max(wanted)))
     }
 
     /// Forwards what came in and does what is due. Returns the layer of which it needs a key frame, as a bit.
@@ -142,20 +158,36 @@ impl Down {
                 sending.outbox.counters.drop_overrun += 1;
                 continue;
             };
-            let Self { track, streams, repeats, .. } = self;
-            track.handle_packet(now, &stored, layers, &mut |out| sending.send(*streams, repeats, out));
+            let Self {
+                track,
+                streams,
+                repeats,
+                ..
+            } = self;
+            track.handle_packet(now, &stored, layers, &mut |out| {
+                sending.send(*streams, repeats, out);
+            });
         }
         if pending.is_empty() {
             self.track.handle_layers(layers);
         }
         if self.track.poll_timeout(now).is_some_and(|due| due <= now) {
-            let Self { track, streams, repeats, .. } = self;
+            let Self {
+                track,
+                streams,
+                repeats,
+                ..
+            } = self;
             track.handle_timeout(now, &mut |out| sending.send(*streams, repeats, out));
         }
         while self.track.poll_event().is_some() {
-            sending.outbox.report(Event::DownTrackStarted { down: self.id });
+            sending
+                .outbox
+                .report(Event::DownTrackStarted { down: self.id });
         }
-        self.track.poll_key_frame_request(now).map_or(0, |layer| 1 << layer.min(7))
+        self.track
+            .poll_key_frame_request(now)
+            .map_or(0, |layer| 1 << layer.min(7))
     }
 }
 
@@ -174,7 +206,10 @@ fn conclude_local(local: &mut Local, turn: &mut Turn) -> Instant {
     while let Some(event) = up.poll_event() {
         turn.outbox.report(match event {
             UpEvent::Started { layer, pt } => Event::TrackStarted { track, pt, layer },
-            UpEvent::Layers => Event::Layers { track, layers: layer_states(up) },
+            UpEvent::Layers => Event::Layers {
+                track,
+                layers: layer_states(up),
+            },
         });
     }
     let before = transport.feedback.len();

@@ -26,13 +26,19 @@ impl Gaps {
         };
         match *highest {
             Some(old) if sequence <= old => {
-                self.missing.retain(|m| (m.layer, m.sequence) != (layer, sequence));
+                self.missing
+                    .retain(|m| (m.layer, m.sequence) != (layer, sequence));
                 return;
             }
             Some(old) if sequence - old <= MAX_GAP => {
                 let room = MAX_MISSING - self.missing.len();
                 let lost = (old + 1..sequence).take(room);
-                let missing = |sequence| Missing { layer, sequence, asked: 0, next: now };
+                let missing = |sequence| Missing {
+                    layer,
+                    sequence,
+                    asked: 0,
+                    next: now,
+                };
                 self.missing.extend(lost.map(missing));
             }
             _ => {}
@@ -104,7 +110,9 @@ mod tests {
         let mut gaps = Gaps::default();
         gaps.handle_packet(now, 1, 10);
         gaps.handle_packet(now, 1, 12);
-        let asked = (0..100).filter(|i| !gaps.due(now + RETRY * *i, 1).is_empty()).count();
+        let asked = (0..100)
+            .filter(|i| !gaps.due(now + RETRY * *i, 1).is_empty())
+            .count();
         assert_eq!(asked, usize::from(MAX_ASKED));
         assert_eq!(gaps.poll_timeout(), None);
     }

@@ -17,16 +17,17 @@ struct Watcher {
 impl Watchers {
     /// Notes what a worker wants; true where it is new.
     pub fn want(&mut self, worker: WorkerId, max_layer: Option<u8>) -> bool {
-        match self.list.iter_mut().find(|watcher| watcher.worker == worker) {
-            Some(watcher) => {
-                watcher.max_layer = max_layer;
-                false
-            }
-            None => {
-                self.list.push(Watcher { worker, max_layer });
-                true
-            }
+        let known = self
+            .list
+            .iter_mut()
+            .find(|watcher| watcher.worker == worker);
+        let new = known.is_none();
+        if let Some(watcher) = known {
+            watcher.max_layer = max_layer;
+        } else {
+            self.list.push(Watcher { worker, max_layer });
         }
+        new
     }
 
     /// Forgets a worker.
@@ -62,13 +63,25 @@ impl Watchers {
 #[derive(Debug)]
 pub struct Wish {
     home: WorkerId,
-    told: Option<Option<u8>>,
+    told: Told,
+}
+
+/// What home believes.
+#[derive(Debug, PartialEq, Eq)]
+enum Told {
+    /// It knows nothing of us.
+    Nothing,
+    /// Our subscribers want layers up to this one, or none while all are paused.
+    Wanted(Option<u8>),
 }
 
 impl Wish {
     /// Nothing told yet.
     pub fn new(home: WorkerId) -> Self {
-        Self { home, told: None }
+        Self {
+            home,
+            told: Told::Nothing,
+        }
     }
 
     /// Where the track is published.
@@ -78,7 +91,10 @@ impl Wish {
 
     /// True where home must be told that `max_layer` is wanted now; it counts as told.
     pub fn change(&mut self, max_layer: Option<u8>) -> bool {
-        self.told.replace(max_layer) != Some(max_layer)
+        let wanted = Told::Wanted(max_layer);
+        let changed = self.told != wanted;
+        self.told = wanted;
+        changed
     }
 }
 

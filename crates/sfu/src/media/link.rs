@@ -25,7 +25,9 @@ impl Media {
             LinkMessage::Want { track, max_layer } => self.want(turn, from, track, max_layer),
             LinkMessage::Unwant { track } => self.unwant(from, track),
             LinkMessage::KeyFrame { track, layer } => self.far_key_frame(track, layer),
-            LinkMessage::Nack { track, layer, lost } => self.far_nack(turn, from, track, layer, &lost),
+            LinkMessage::Nack { track, layer, lost } => {
+                self.far_nack(turn, from, track, layer, &lost);
+            }
             LinkMessage::Opened(config) => self.far_opened(turn, from, &config),
             LinkMessage::Muted { track, muted } => {
                 if let Some(index) = self.tracks.index(track) {
@@ -33,10 +35,19 @@ impl Media {
                 }
             }
             LinkMessage::Closed { track } => self.far_closed(now, from, track),
-            LinkMessage::Packet { track, descriptor_len, packet } => {
+            LinkMessage::Packet {
+                track,
+                descriptor_len,
+                packet,
+            } => {
                 self.far_packet(turn, track, descriptor_len, &packet);
             }
-            LinkMessage::SenderReport { track, layer, ntp, rtp } => {
+            LinkMessage::SenderReport {
+                track,
+                layer,
+                ntp,
+                rtp,
+            } => {
                 if let Some(up) = self.tracks.named(track).and_then(Track::up_mut) {
                     up.handle_sender_report(now, layer, ntp, rtp);
                 }
@@ -72,17 +83,28 @@ impl Media {
         let Some(index) = self.tracks.index(id) else {
             return;
         };
-        if let Some(Track { origin: Origin::Local(local), .. }) = self.tracks.get_mut(index) {
+        if let Some(Track {
+            origin: Origin::Local(local),
+            ..
+        }) = self.tracks.get_mut(index)
+        {
             local.up.request_key_frame(layer);
             self.tracks.mark(index);
         }
     }
 
     fn far_nack(&mut self, turn: &mut Turn, from: WorkerId, id: TrackId, layer: u8, lost: &[u64]) {
-        let Some(Track { origin: Origin::Local(local), .. }) = self.tracks.named(id) else {
+        let Some(Track {
+            origin: Origin::Local(local),
+            ..
+        }) = self.tracks.named(id)
+        else {
             return;
         };
-        for stored in lost.iter().filter_map(|sequence| local.up.stored(layer, *sequence)) {
+        for stored in lost
+            .iter()
+            .filter_map(|sequence| local.up.stored(layer, *sequence))
+        {
             match wrap(&mut self.pool, id, &stored) {
                 Some(message) => turn.outbox.link(from, message),
                 None => turn.outbox.counters.drop_link_pool += 1,
@@ -97,7 +119,11 @@ impl Media {
             turn.outbox.counters.drop_link_stray += 1;
             return;
         };
-        match self.tracks.get_mut(index).and_then(|track| track.linked_from(from)) {
+        match self
+            .tracks
+            .get_mut(index)
+            .and_then(|track| track.linked_from(from))
+        {
             Some(Linked { up: Some(up), .. }) => up.reconfigure(turn.now, settings),
             Some(linked) => linked.up = Some(UpTrack::new(turn.now, settings)),
             None => {
@@ -132,7 +158,14 @@ impl Media {
         let counters = &mut turn.outbox.counters;
         let index = self.tracks.index(id);
         let track = index.and_then(|index| self.tracks.get_mut(index));
-        let (Some(index), Some(Track { origin: Origin::Linked(linked), .. })) = (index, track) else {
+        let (
+            Some(index),
+            Some(Track {
+                origin: Origin::Linked(linked),
+                ..
+            }),
+        ) = (index, track)
+        else {
             counters.drop_link_stray += 1;
             return;
         };
@@ -142,7 +175,9 @@ impl Media {
             return;
         };
         let meta = packet.meta();
-        linked.gaps.handle_packet(turn.now, meta.layer, meta.sequence);
+        linked
+            .gaps
+            .handle_packet(turn.now, meta.layer, meta.sequence);
         let received = up.handle_linked(turn.now, meta, descriptor, payload);
         self.received(index, received, counters);
     }
@@ -158,7 +193,11 @@ pub fn wrap(pool: &mut Pool<PacketMeta>, track: TrackId, stored: &Stored) -> Opt
         payload.copy_from_slice(stored.payload);
         Some(len)
     })?;
-    Some(LinkMessage::Packet { track, descriptor_len: descriptor_len as u16, packet })
+    Some(LinkMessage::Packet {
+        track,
+        descriptor_len: descriptor_len as u16,
+        packet,
+    })
 }
 
 /// Tells home what is wanted of a track now, where that changed.

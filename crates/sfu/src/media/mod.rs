@@ -33,8 +33,8 @@ use crate::outbox::Outbox;
 use crate::pool::Pool;
 use crate::timers::Timers;
 use crate::transports::{Transport, Transports};
-use speakers::Speakers;
 pub use rtcp_out::send_feedback;
+use speakers::Speakers;
 pub use subscribe::Wish;
 use tracks::Tracks;
 
@@ -109,7 +109,10 @@ impl Media {
 
     /// Kinds of the tracks that hang on a transport, published ones first.
     pub fn kinds(&self, transport: &Transport) -> Vec<MediaKind> {
-        let published = transport.ups.iter().filter_map(|index| self.tracks.get(*index)?.kind());
+        let published = transport
+            .ups
+            .iter()
+            .filter_map(|index| self.tracks.get(*index)?.kind());
         let subscribed = transport.downs.iter().filter_map(|down| {
             let at = self.tracks.down_at(down.down)?;
             Some(self.tracks.get(at.track)?.downs.get(at.position)?.kind)

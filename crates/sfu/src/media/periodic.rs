@@ -29,7 +29,11 @@ impl Media {
             };
             let audio = local.config.kind == MediaKind::Audio;
             let loudness = audio.then(|| local.up.loudness(now))?;
-            Some(AudioLevel { track: id, level: loudness.level, active: loudness.active })
+            Some(AudioLevel {
+                track: id,
+                level: loudness.level,
+                active: loudness.active,
+            })
         });
         if let Some(report) = self.speakers.report(levels) {
             turn.outbox.report(report);
@@ -39,13 +43,26 @@ impl Media {
     fn report_quality(&mut self, turn: &mut Turn) {
         let (mut up, mut down) = (Vec::new(), Vec::new());
         for (_, track) in self.tracks.iter_mut() {
-            if let Track { id, origin: Origin::Local(local), .. } = track {
+            if let Track {
+                id,
+                origin: Origin::Local(local),
+                ..
+            } = track
+            {
                 let quality = local.up.quality();
-                up.push(TrackQuality { track: *id, score: quality.score, lost: quality.lost });
+                up.push(TrackQuality {
+                    track: *id,
+                    score: quality.score,
+                    lost: quality.lost,
+                });
             }
             down.extend(track.downs.iter().filter_map(|down| {
                 let quality = down.track.quality()?;
-                Some(DownTrackQuality { down: down.id, score: quality.score, lost: quality.lost })
+                Some(DownTrackQuality {
+                    down: down.id,
+                    score: quality.score,
+                    lost: quality.lost,
+                })
             }));
         }
         if !up.is_empty() || !down.is_empty() {

@@ -21,10 +21,13 @@ impl Media {
         };
         let index = self.tracks.entry(config.track);
         self.detach_from_other(index, at, turn);
-        let (Some(transport), Some(track)) = (turn.transports.get_mut(at), self.tracks.get_mut(index)) else {
+        let (Some(transport), Some(track)) =
+            (turn.transports.get_mut(at), self.tracks.get_mut(index))
+        else {
             return;
         };
-        let settings = settings::published(&self.config, &config, transport.extensions(config.kind));
+        let settings =
+            settings::published(&self.config, &config, transport.extensions(config.kind));
         transport.sources.set_section(index, &config);
         if !transport.ups.contains(&index) {
             transport.ups.push(index);
@@ -36,7 +39,12 @@ impl Media {
             }
             origin => {
                 let up = UpTrack::new(turn.now, settings);
-                *origin = Origin::Local(Box::new(Local { transport: at, config, up, wanted: None }));
+                *origin = Origin::Local(Box::new(Local {
+                    transport: at,
+                    config,
+                    up,
+                    wanted: None,
+                }));
             }
         }
         if let Origin::Local(local) = &track.origin {
@@ -57,7 +65,9 @@ impl Media {
             return;
         };
         for index in &transport.ups {
-            if let Some(Origin::Local(local)) = self.tracks.get_mut(*index).map(|track| &mut track.origin) {
+            if let Some(Origin::Local(local)) =
+                self.tracks.get_mut(*index).map(|track| &mut track.origin)
+            {
                 let ids = transport.extensions(local.config.kind);
                 let mut settings = settings::published(&self.config, &local.config, ids);
                 settings.muted = local.up.is_muted();
@@ -75,7 +85,8 @@ impl Media {
         self.set_muted(turn.now, index, muted);
         if let Some(track) = self.tracks.get(index) {
             for worker in track.watchers.workers() {
-                turn.outbox.link(worker, LinkMessage::Muted { track: id, muted });
+                turn.outbox
+                    .link(worker, LinkMessage::Muted { track: id, muted });
             }
         }
     }
@@ -100,7 +111,8 @@ impl Media {
             transport.ups.retain(|up| *up != index);
         }
         for worker in track.watchers.workers() {
-            turn.outbox.link(worker, LinkMessage::Closed { track: track.id });
+            turn.outbox
+                .link(worker, LinkMessage::Closed { track: track.id });
         }
         track.origin = Origin::Awaited;
         track.source_ended(turn.now);
@@ -145,7 +157,15 @@ pub fn introduce(local: &Local, worker: WorkerId, outbox: &mut Outbox) {
     for layer in 0..local.up.settings().streams {
         if let Some(report) = local.up.sender_report(layer) {
             let (ntp, rtp) = (report.ntp, report.rtp);
-            outbox.link(worker, LinkMessage::SenderReport { track, layer, ntp, rtp });
+            outbox.link(
+                worker,
+                LinkMessage::SenderReport {
+                    track,
+                    layer,
+                    ntp,
+                    rtp,
+                },
+            );
         }
     }
 }

@@ -33,11 +33,17 @@ impl Media {
                 return;
             }
         };
-        let Some(Track { origin: Origin::Local(local), .. }) = self.tracks.get_mut(source.track) else {
+        let Some(Track {
+            origin: Origin::Local(local),
+            ..
+        }) = self.tracks.get_mut(source.track)
+        else {
             counters.drop_unknown_ssrc += 1;
             return;
         };
-        let received = local.up.handle_rtp(turn.now, source.layer, source.rtx, &view);
+        let received = local
+            .up
+            .handle_rtp(turn.now, source.layer, source.rtx, &view);
         self.received(source.track, received, counters);
     }
 

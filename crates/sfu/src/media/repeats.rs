@@ -39,7 +39,9 @@ impl Repeats {
 
     /// A packet that is still kept.
     pub fn get(&self, sequence: u16) -> Option<&[u8]> {
-        let slot = self.slots.get(usize::from(sequence) % self.slots.len().max(1))?;
+        let slot = self
+            .slots
+            .get(usize::from(sequence) % self.slots.len().max(1))?;
         (slot.sequence == Some(sequence)).then_some(slot.bytes.as_slice())
     }
 }

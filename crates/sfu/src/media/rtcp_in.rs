@@ -8,7 +8,6 @@ use super::track::Track;
 use super::{Media, Turn};
 use crate::link::LinkMessage;
 
-
 impl Media {
     /// Takes a decrypted compound packet in.
     pub fn handle_rtcp(&mut self, turn: &mut Turn, transport: usize, compound: &[u8]) {
@@ -25,7 +24,13 @@ impl Media {
 
     fn handle_packet(&mut self, turn: &mut Turn, transport: usize, packet: Rtcp) {
         match packet {
-            Rtcp::SenderReport { ssrc, ntp, rtp, reports, .. } => {
+            Rtcp::SenderReport {
+                ssrc,
+                ntp,
+                rtp,
+                reports,
+                ..
+            } => {
                 self.published_report(turn, transport, ssrc, ntp, rtp);
                 self.reception(turn, transport, &reports);
             }
@@ -42,8 +47,12 @@ impl Media {
                     transport.remb = Some(bitrate);
                 }
             }
-            Rtcp::ExtendedReport { sender, reference_time: Some(reference), .. } => {
-                self.answer_reference(turn, transport, sender, reference);
+            Rtcp::ExtendedReport {
+                sender,
+                reference_time: Some(reference),
+                ..
+            } => {
+                answer_reference(turn, transport, sender, reference);
             }
             Rtcp::ExtendedReport { .. }
             | Rtcp::SourceDescription { .. }
@@ -54,8 +63,18 @@ impl Media {
     }
 
     /// A publisher's sender report, for its track here and on other workers.
-    fn published_report(&mut self, turn: &mut Turn, transport: usize, ssrc: Ssrc, ntp: u64, rtp: u32) {
-        let source = turn.transports.get(transport).and_then(|t| t.sources.known(ssrc));
+    fn published_report(
+        &mut self,
+        turn: &mut Turn,
+        transport: usize,
+        ssrc: Ssrc,
+        ntp: u64,
+        rtp: u32,
+    ) {
+        let source = turn
+            .transports
+            .get(transport)
+            .and_then(|t| t.sources.known(ssrc));
         let Some(source) = source.filter(|source| !source.rtx) else {
             return;
         };
@@ -67,7 +86,15 @@ impl Media {
             up.handle_sender_report(turn.now, layer, ntp, rtp);
         }
         for worker in track.watchers.of_layer(layer) {
-            turn.outbox.link(worker, LinkMessage::SenderReport { track: track.id, layer, ntp, rtp });
+            turn.outbox.link(
+                worker,
+                LinkMessage::SenderReport {
+                    track: track.id,
+                    layer,
+                    ntp,
+                    rtp,
+                },
+            );
         }
     }
 
@@ -97,7 +124,10 @@ impl Media {
         let Some(transport) = turn.transports.get_mut(index) else {
             return;
         };
-        let Some(down) = transport.down_by_ssrc(media).filter(|down| down.ssrc == media) else {
+        let Some(down) = transport
+            .down_by_ssrc(media)
+            .filter(|down| down.ssrc == media)
+        else {
             return;
         };
         let Some((track, position)) = self.tracks.with_down(down.down) else {
@@ -107,13 +137,21 @@ impl Media {
         let (Some(up), Some(down)) = (origin.up(), downs.get_mut(position)) else {
             return;
         };
-        let mut sending = Sending { transport, egress: turn.egress, outbox: turn.outbox };
+        let mut sending = Sending {
+            transport,
+            egress: turn.egress,
+            outbox: turn.outbox,
+        };
         down.retransmit(turn.now, up, lost, &mut sending);
     }
 
     /// A subscriber can't decode: its layer's publisher is asked for a key frame, as often as it may be.
     fn picture_lost(&mut self, turn: &mut Turn, transport: usize, media: Ssrc) {
-        let Some(down) = turn.transports.get(transport).and_then(|t| t.down_by_ssrc(media)) else {
+        let Some(down) = turn
+            .transports
+            .get(transport)
+            .and_then(|t| t.down_by_ssrc(media))
+        else {
             return;
         };
         let Some(at) = self.tracks.down_at(down.down) else {
@@ -126,18 +164,22 @@ impl Media {
         }
         self.tracks.mark(at.track);
     }
+}
 
-    /// A receiver asks how long its reports take (RFC 3611 section 4.5).
-    fn answer_reference(&mut self, turn: &mut Turn, index: usize, sender: Ssrc, reference: u64) {
-        let Some(transport) = turn.transports.get_mut(index) else {
-            return;
-        };
-        let answer = ReferenceDelay { ssrc: sender, last_reference: (reference >> 16) as u32, delay: 0 };
-        transport.feedback.push(Rtcp::ExtendedReport {
-            sender: transport.feedback_ssrc,
-            reference_time: None,
-            delays: vec![answer],
-        });
-        turn.transports.touch(index);
-    }
+/// A receiver asks how long its reports take (RFC 3611 section 4.5).
+fn answer_reference(turn: &mut Turn, index: usize, sender: Ssrc, reference: u64) {
+    let Some(transport) = turn.transports.get_mut(index) else {
+        return;
+    };
+    let answer = ReferenceDelay {
+        ssrc: sender,
+        last_reference: (reference >> 16) as u32,
+        delay: 0,
+    };
+    transport.feedback.push(Rtcp::ExtendedReport {
+        sender: transport.feedback_ssrc,
+        reference_time: None,
+        delays: vec![answer],
+    });
+    turn.transports.touch(index);
 }

@@ -40,8 +40,11 @@ impl Media {
                 octets: report.octets,
                 reports: Vec::new(),
             };
-            let chunk =
-                SourceChunk { ssrc: down.ssrc, cname: down.cname.clone(), mid: Some(down.mid.clone()) };
+            let chunk = SourceChunk {
+                ssrc: down.ssrc,
+                cname: down.cname.clone(),
+                mid: Some(down.mid.clone()),
+            };
             if batch.is_full_for(&chunk) {
                 batch.send(transport, turn.egress, turn.outbox);
             }
@@ -92,12 +95,20 @@ pub fn send_feedback(transport: &mut Transport, egress: &mut Egress, outbox: &mu
     let mut rest = Vec::new();
     for packet in transport.feedback.drain(..) {
         match packet {
-            Rtcp::ReceiverReport { reports: blocks, .. } => reports.extend(blocks),
+            Rtcp::ReceiverReport {
+                reports: blocks, ..
+            } => reports.extend(blocks),
             other => rest.push(other),
         }
     }
     for blocks in reports.chunks(MAX_BLOCKS) {
-        rest.insert(0, Rtcp::ReceiverReport { ssrc, reports: blocks.to_vec() });
+        rest.insert(
+            0,
+            Rtcp::ReceiverReport {
+                ssrc,
+                reports: blocks.to_vec(),
+            },
+        );
     }
     for packets in rest.chunks(MAX_BATCH) {
         send(transport, packets, egress, outbox);

@@ -43,7 +43,12 @@ impl Sending<'_> {
 
     /// Sends one packet of a subscription.
     #[inline]
-    pub fn send(&mut self, streams: Option<Streams>, repeats: &mut Option<Repeats>, out: &mut Outgoing) {
+    pub fn send(
+        &mut self,
+        streams: Option<Streams>,
+        repeats: &mut Option<Repeats>,
+        out: &mut Outgoing,
+    ) {
         let peer = &mut self.transport.peer;
         let counters = &mut self.outbox.counters;
         let (Some(streams), Some(path)) = (streams, peer.path()) else {
@@ -68,11 +73,14 @@ impl Sending<'_> {
             let header_len = out.write_header(slot)?;
             let prefix = out.prefix.as_slice();
             if out.padding == 0 {
-                return peer.seal_rtp(stream, slot, header_len, prefix, out.payload).ok();
+                return peer
+                    .seal_rtp(stream, slot, header_len, prefix, out.payload)
+                    .ok();
             }
             let mut body = [0; PADDED_BODY];
             let len = out.write_body(&mut body)?;
-            peer.seal_rtp(stream, slot, header_len, &[], body.get(..len)?).ok()
+            peer.seal_rtp(stream, slot, header_len, &[], body.get(..len)?)
+                .ok()
         });
         let Some(len) = written else {
             counters.drop_seal += 1;
@@ -100,15 +108,26 @@ impl Down {
         if !sending.is_ready(self) {
             return;
         }
-        let Self { track, streams, repeats, .. } = self;
+        let Self {
+            track,
+            streams,
+            repeats,
+            ..
+        } = self;
         let fetch = |layer, sequence| up.stored(layer, sequence);
-        track.handle_nack(now, lost, fetch, &mut |out| sending.send(*streams, repeats, out));
+        track.handle_nack(now, lost, fetch, &mut |out| {
+            sending.send(*streams, repeats, out);
+        });
     }
 }
 
 impl Streams {
     fn of(self, ssrc: Ssrc) -> Option<sluice_peer::SendStream> {
-        if ssrc == self.ssrc { Some(self.media) } else { self.rtx }
+        if ssrc == self.ssrc {
+            Some(self.media)
+        } else {
+            self.rtx
+        }
     }
 }
 

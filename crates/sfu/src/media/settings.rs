@@ -12,7 +12,11 @@ use crate::command::{DownTrackConfig, ExtensionIds, UpTrackConfig};
 use crate::config::WorkerConfig;
 
 /// Settings of a track that comes in on a transport with these extensions.
-pub fn published(worker: &WorkerConfig, track: &UpTrackConfig, ids: &ExtensionIds) -> UpTrackSettings {
+pub fn published(
+    worker: &WorkerConfig,
+    track: &UpTrackConfig,
+    ids: &ExtensionIds,
+) -> UpTrackSettings {
     UpTrackSettings {
         kind: track.kind,
         codecs: track
@@ -70,7 +74,11 @@ pub fn subscribed(
         payloads: down
             .payloads
             .iter()
-            .map(|map| down_track::PayloadMap { from: map.from, to: map.to, rtx: map.rtx })
+            .map(|map| down_track::PayloadMap {
+                from: map.from,
+                to: map.to,
+                rtx: map.rtx,
+            })
             .collect(),
         mid: down.mid.clone(),
         extensions: down_track::ExtensionIds {

@@ -63,7 +63,11 @@ impl Sources {
             mid: config.mid.clone(),
             rids: config.rids.iter().take(MAX_LAYERS).cloned().collect(),
             primary: config.codecs.iter().map(|codec| codec.pt).collect(),
-            rtx: config.codecs.iter().filter_map(|codec| codec.rtx_pt).collect(),
+            rtx: config
+                .codecs
+                .iter()
+                .filter_map(|codec| codec.rtx_pt)
+                .collect(),
             announced: !config.ssrcs.is_empty(),
         });
     }
@@ -102,7 +106,10 @@ impl Sources {
 
     /// The source of an SSRC that is already known, as RTCP names it.
     pub fn known(&self, ssrc: Ssrc) -> Option<Source> {
-        self.known.iter().find(|(known, _)| *known == ssrc).map(|(_, source)| *source)
+        self.known
+            .iter()
+            .find(|(known, _)| *known == ssrc)
+            .map(|(_, source)| *source)
     }
 
     fn note(&mut self, ssrc: Ssrc, source: Source) -> bool {

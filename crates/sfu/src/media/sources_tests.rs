@@ -33,7 +33,10 @@ fn video(mid: &str, rids: &[&str], ssrcs: &[(u32, u32)]) -> UpTrackConfig {
         }],
         ssrcs: ssrcs
             .iter()
-            .map(|(ssrc, rtx)| UpSsrc { ssrc: Ssrc(*ssrc), rtx: Some(Ssrc(*rtx)) })
+            .map(|(ssrc, rtx)| UpSsrc {
+                ssrc: Ssrc(*ssrc),
+                rtx: Some(Ssrc(*rtx)),
+            })
             .collect(),
         rids: rids.iter().map(|rid| (*rid).to_owned()).collect(),
         screen_share: false,
@@ -72,6 +75,7 @@ fn find(
     sources.find(&RtpView::parse(&bytes).unwrap(), [&ids, &ids])
 }
 
+#[allow(clippy::unnecessary_wraps)]
 fn source(track: usize, layer: u8, rtx: bool) -> Result<Source, Unrouted> {
     Ok(Source { track, layer, rtx })
 }
@@ -101,8 +105,14 @@ fn a_mid_alone_names_a_section_without_layers() {
     let mut sources = Sources::default();
     sources.set_section(7, &video("0", &[], &[]));
     sources.set_section(8, &video("1", &[], &[]));
-    assert_eq!(find(&mut sources, 10, 96, &[(MID, "1")]), source(8, 0, false));
-    assert_eq!(find(&mut sources, 11, 97, &[(MID, "1")]), source(8, 0, true));
+    assert_eq!(
+        find(&mut sources, 10, 96, &[(MID, "1")]),
+        source(8, 0, false)
+    );
+    assert_eq!(
+        find(&mut sources, 11, 97, &[(MID, "1")]),
+        source(8, 0, true)
+    );
     assert_eq!(find(&mut sources, 12, 96, &[]), Err(Unrouted::Unknown));
 }
 
@@ -119,10 +129,19 @@ fn layers_that_nobody_announced_are_refused() {
     let mut sources = Sources::default();
     sources.set_section(7, &video("0", &["q", "h"], &[]));
     let refused = Err(Unrouted::Unknown);
-    assert_eq!(find(&mut sources, 10, 96, &[(MID, "0"), (RID, "x")]), refused);
+    assert_eq!(
+        find(&mut sources, 10, 96, &[(MID, "0"), (RID, "x")]),
+        refused
+    );
     assert_eq!(find(&mut sources, 10, 96, &[(MID, "0")]), refused);
-    assert_eq!(find(&mut sources, 10, 96, &[(MID, "9"), (RID, "q")]), refused);
-    assert_eq!(find(&mut sources, 0, 96, &[(MID, "0"), (RID, "q")]), refused);
+    assert_eq!(
+        find(&mut sources, 10, 96, &[(MID, "9"), (RID, "q")]),
+        refused
+    );
+    assert_eq!(
+        find(&mut sources, 0, 96, &[(MID, "0"), (RID, "q")]),
+        refused
+    );
 }
 
 #[test]
@@ -145,5 +164,8 @@ fn a_section_that_ended_frees_its_ssrcs() {
     sources.set_section(7, &video("0", &[], &[(10, 11)]));
     sources.remove_section(7);
     assert_eq!(sources.known(Ssrc(10)), None);
-    assert_eq!(find(&mut sources, 10, 96, &[(MID, "0")]), Err(Unrouted::Unknown));
+    assert_eq!(
+        find(&mut sources, 10, 96, &[(MID, "0")]),
+        Err(Unrouted::Unknown)
+    );
 }

@@ -51,7 +51,10 @@ mod tests {
     #[test]
     fn silence_is_reported_once() {
         let mut speakers = Speakers::default();
-        assert_eq!(reported(&mut speakers, &[level(1, 0.5), level(2, 0.0)]), [(1, 0.5)]);
+        assert_eq!(
+            reported(&mut speakers, &[level(1, 0.5), level(2, 0.0)]),
+            [(1, 0.5)]
+        );
         assert_eq!(reported(&mut speakers, &[level(1, 0.0)]), [(1, 0.0)]);
         assert_eq!(reported(&mut speakers, &[level(1, 0.0)]), []);
     }
@@ -60,6 +63,9 @@ mod tests {
     fn a_track_that_ended_is_reported_silent() {
         let mut speakers = Speakers::default();
         reported(&mut speakers, &[level(1, 0.5)]);
-        assert_eq!(reported(&mut speakers, &[level(2, 0.25)]), [(2, 0.25), (1, 0.0)]);
+        assert_eq!(
+            reported(&mut speakers, &[level(2, 0.25)]),
+            [(2, 0.25), (1, 0.0)]
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use sluice_forward::down_track::DownTrack;
 use sluice_forward::select::Target;
+use sluice_forward::up_track::UpTrack;
 use sluice_wire::id::DownTrackId;
 
 use super::repeats::Repeats;
@@ -29,11 +30,17 @@ impl Media {
     pub fn open_down(&mut self, turn: &mut Turn, config: DownTrackConfig) {
         let at = turn.transports.index(config.peer);
         let seed = self.seed();
-        let Some((at, transport)) = at.and_then(|at| Some((at, turn.transports.get_mut(at)?))) else {
+        let Some((at, transport)) = at.and_then(|at| Some((at, turn.transports.get_mut(at)?)))
+        else {
             turn.outbox.counters.drop_command += 1;
             return;
         };
-        let wish = Wish::new(config.enabled, config.max_spatial, config.max_temporal, config.max_fps);
+        let wish = Wish::new(
+            config.enabled,
+            config.max_spatial,
+            config.max_temporal,
+            config.max_fps,
+        );
         let index = self.tracks.entry(config.track);
         let Some(track) = self.tracks.get_mut(index) else {
             return;
@@ -42,7 +49,13 @@ impl Media {
             track.origin = Origin::Linked(Box::new(Linked::new(config.home)));
         }
         let resume = transport.take_retired(config.ssrc);
-        let settings = settings::subscribed(&config, transport.extensions(config.kind), self.start, seed, resume);
+        let settings = settings::subscribed(
+            &config,
+            transport.extensions(config.kind),
+            self.start,
+            seed,
+            resume,
+        );
         let mut down = Down {
             id: config.down,
             transport: at,
@@ -57,11 +70,16 @@ impl Media {
             wish,
             config,
         };
-        down.track.set_wish(turn.now, wish.enabled, wish.max, wish.max_fps);
+        down.track
+            .set_wish(turn.now, wish.enabled, wish.max, wish.max_fps);
         if let Some(up) = track.up() {
             down.track.set_source_muted(turn.now, up.is_muted());
         }
-        let reference = DownRef { down: down.id, ssrc: down.ssrc, rtx: down.rtx_ssrc };
+        let reference = DownRef {
+            down: down.id,
+            ssrc: down.ssrc,
+            rtx: down.rtx_ssrc,
+        };
         if self.tracks.add_down(index, down) {
             transport.downs.push(reference);
             report_soon(transport, turn.now);
@@ -82,7 +100,8 @@ impl Media {
             && let Some(down) = track.downs.get_mut(position)
         {
             down.wish = wish;
-            down.track.set_wish(turn.now, wish.enabled, wish.max, wish.max_fps);
+            down.track
+                .set_wish(turn.now, wish.enabled, wish.max, wish.max_fps);
         }
         self.tracks.mark(at.track);
     }
@@ -124,14 +143,19 @@ impl Media {
             let Some((track, position)) = self.tracks.with_down(reference.down) else {
                 continue;
             };
-            let muted = track.up().is_some_and(|up| up.is_muted());
+            let muted = track.up().is_some_and(UpTrack::is_muted);
             let Some(down) = track.downs.get_mut(position) else {
                 continue;
             };
             let ids = transport.extensions(down.kind);
             let settings = settings::subscribed(&down.config, ids, start, seed, down.track.state());
             down.track = DownTrack::new(settings);
-            down.track.set_wish(turn.now, down.wish.enabled, down.wish.max, down.wish.max_fps);
+            down.track.set_wish(
+                turn.now,
+                down.wish.enabled,
+                down.wish.max,
+                down.wish.max_fps,
+            );
             down.track.set_source_muted(turn.now, muted);
         }
     }
@@ -143,7 +167,8 @@ impl Media {
         if let Origin::Linked(linked) = &track.origin
             && track.downs.is_empty()
         {
-            turn.outbox.link(linked.wish.home(), LinkMessage::Unwant { track: track.id });
+            turn.outbox
+                .link(linked.wish.home(), LinkMessage::Unwant { track: track.id });
             track.origin = Origin::Awaited;
             track.pending.clear();
             self.timers.set(index, None);
@@ -155,7 +180,14 @@ impl Media {
 impl Wish {
     /// As commands tell it.
     pub fn new(enabled: bool, max_spatial: u8, max_temporal: u8, max_fps: u8) -> Self {
-        let max = Target { spatial: max_spatial.min(2), temporal: max_temporal.min(3) };
-        Self { enabled, max, max_fps }
+        let max = Target {
+            spatial: max_spatial.min(2),
+            temporal: max_temporal.min(3),
+        };
+        Self {
+            enabled,
+            max,
+            max_fps,
+        }
     }
 }

@@ -74,7 +74,12 @@ pub struct Linked {
 impl Linked {
     /// A track to be wanted from `home`.
     pub fn new(home: WorkerId) -> Self {
-        Self { wish: Wish::new(home), up: None, gaps: Gaps::default(), asked: [None; LAYERS] }
+        Self {
+            wish: Wish::new(home),
+            up: None,
+            gaps: Gaps::default(),
+            asked: [None; LAYERS],
+        }
     }
 }
 

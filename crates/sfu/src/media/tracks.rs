@@ -65,7 +65,12 @@ impl Tracks {
 
     /// Forgets a track that nobody needs any more. True where it was forgotten.
     pub fn remove_if_vacant(&mut self, index: usize) -> bool {
-        let Some(id) = self.slab.get(index).filter(|track| track.is_vacant()).map(|track| track.id) else {
+        let Some(id) = self
+            .slab
+            .get(index)
+            .filter(|track| track.is_vacant())
+            .map(|track| track.id)
+        else {
             return false;
         };
         self.slab.remove(index);
@@ -81,7 +86,10 @@ impl Tracks {
         if self.downs.contains_key(&down.id) {
             return false;
         }
-        let at = DownAt { track: index, position: track.downs.len() };
+        let at = DownAt {
+            track: index,
+            position: track.downs.len(),
+        };
         self.downs.insert(down.id, at);
         track.downs.push(down);
         true

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use sluice_peer::{
-    Certificate, ChannelId, ChannelSettings, Credentials, DataRole, DtlsRole, Fingerprint, Peer, PeerConfig,
-    PeerEvent, Received, RemoteDescription,
+    Certificate, ChannelId, ChannelSettings, Credentials, DataRole, DtlsRole, Fingerprint, Peer,
+    PeerConfig, PeerEvent, Received, RemoteDescription,
 };
 use sluice_sfu::command;
 use sluice_wire::id::{PayloadType, PeerId, Ssrc};
@@ -45,13 +45,17 @@ pub struct Client {
 impl Client {
     pub fn new(now: Instant, id: u32, worker: usize) -> Self {
         let certificate = Certificate::generate().expect("a key");
-        let ice = Credentials::new(format!("cli{id}"), format!("client-password-number-{id:04}"));
+        let ice = Credentials::new(
+            format!("cli{id}"),
+            format!("client-password-number-{id:04}"),
+        );
         let mut config = PeerConfig::new(PeerId(id), ice, certificate.clone(), u64::from(id) + 77);
         config.controlling = true;
         config.data = DataRole::Active;
         let address = SocketAddr::from(([10, 0, (id >> 8) as u8, id as u8], 40_000));
         let mut peer = Peer::new(now, config);
-        peer.add_local_address(address, address).expect("an address");
+        peer.add_local_address(address, address)
+            .expect("an address");
         Self {
             id: PeerId(id),
             worker,
@@ -77,11 +81,20 @@ impl Client {
     }
 
     pub fn fingerprint(&self) -> command::Fingerprint {
-        command::Fingerprint { algorithm: "sha-256".into(), value: self.certificate.fingerprint_sha256() }
+        command::Fingerprint {
+            algorithm: "sha-256".into(),
+            value: self.certificate.fingerprint_sha256(),
+        }
     }
 
-    pub fn set_remote(&mut self, now: Instant, ice: &command::IceCredentials, server: &Certificate) {
-        let fingerprint = Fingerprint::parse("sha-256", &server.fingerprint_sha256()).expect("a fingerprint");
+    pub fn set_remote(
+        &mut self,
+        now: Instant,
+        ice: &command::IceCredentials,
+        server: &Certificate,
+    ) {
+        let fingerprint =
+            Fingerprint::parse("sha-256", &server.fingerprint_sha256()).expect("a fingerprint");
         self.peer.set_remote(
             now,
             RemoteDescription {
@@ -94,24 +107,39 @@ impl Client {
     }
 
     pub fn open_channels(&mut self, now: Instant) {
-        self.peer.open_data_channel(now, ChannelSettings::reliable("_reliable"));
-        self.peer.open_data_channel(now, ChannelSettings::lossy("_lossy"));
+        self.peer
+            .open_data_channel(now, ChannelSettings::reliable("_reliable"));
+        self.peer
+            .open_data_channel(now, ChannelSettings::lossy("_lossy"));
     }
 
     pub fn channel(&self, label: &str) -> ChannelId {
-        self.channels.iter().find(|(_, l)| l == label).map(|(id, _)| *id).expect("the channel is open")
+        self.channels
+            .iter()
+            .find(|(_, l)| l == label)
+            .map(|(id, _)| *id)
+            .expect("the channel is open")
     }
 
     pub fn say(&mut self, now: Instant, label: &str, message: &[u8]) {
         let channel = self.channel(label);
-        self.peer.send_data(now, channel, &Bytes::copy_from_slice(message), true, usize::MAX);
+        self.peer.send_data(
+            now,
+            channel,
+            &Bytes::copy_from_slice(message),
+            true,
+            usize::MAX,
+        );
     }
 
     pub fn send_rtp(&mut self, header: OutHeader, extensions: &ExtensionBlock, payload: &[u8]) {
         let mut packet = vec![0; 1_500];
         let header_len = write_header(&mut packet, &header, extensions).expect("room");
         let stream = self.peer.send_stream(header.ssrc).expect("connected");
-        let len = self.peer.seal_rtp(stream, &mut packet, header_len, &[], payload).expect("sealed");
+        let len = self
+            .peer
+            .seal_rtp(stream, &mut packet, header_len, &[], payload)
+            .expect("sealed");
         packet.truncate(len);
         self.send(packet);
     }
@@ -130,7 +158,10 @@ impl Client {
     }
 
     pub fn receive(&mut self, now: Instant, from: SocketAddr, mut datagram: Vec<u8>) {
-        match self.peer.handle_datagram(now, self.address, from, &mut datagram) {
+        match self
+            .peer
+            .handle_datagram(now, self.address, from, &mut datagram)
+        {
             Received::Rtp { len } => {
                 let view = RtpView::parse(&datagram[..len]).expect("what the server sends is RTP");
                 let h = view.header();
@@ -145,7 +176,8 @@ impl Client {
                 });
             }
             Received::Rtcp { len } => {
-                parse_compound(&datagram[..len], &mut self.rtcp).expect("what the server sends is RTCP");
+                parse_compound(&datagram[..len], &mut self.rtcp)
+                    .expect("what the server sends is RTCP");
             }
             Received::Consumed | Received::Dropped(_) => {}
         }
@@ -156,7 +188,9 @@ impl Client {
         while let Some(event) = self.peer.poll_event() {
             match event {
                 PeerEvent::Connected { .. } => self.connected = true,
-                PeerEvent::ChannelOpened { id, settings } => self.channels.push((id, settings.label)),
+                PeerEvent::ChannelOpened { id, settings } => {
+                    self.channels.push((id, settings.label));
+                }
                 PeerEvent::Message { id, bytes, .. } => self.messages.push((id.0, bytes)),
                 PeerEvent::Closed { .. } => self.closed = true,
                 _ => {}
@@ -170,7 +204,10 @@ impl Client {
     }
 
     pub fn of(&self, ssrc: u32) -> Vec<&Media> {
-        self.media.iter().filter(|media| media.ssrc == ssrc).collect()
+        self.media
+            .iter()
+            .filter(|media| media.ssrc == ssrc)
+            .collect()
     }
 }
 

@@ -65,8 +65,16 @@ impl World {
             pwd: format!("server-password-number-{id:04}"),
         };
         let socket = SocketAddr::from(([192, 0, 2, worker as u8 + 1], 50_000 + index as u16));
-        let local = LocalAddress { socket, advertised: socket };
-        let open = OpenPeer { peer: PeerId(id), ice: ice.clone(), ice_lite: false, controlling: false };
+        let local = LocalAddress {
+            socket,
+            advertised: socket,
+        };
+        let open = OpenPeer {
+            peer: PeerId(id),
+            ice: ice.clone(),
+            ice_lite: false,
+            controlling: false,
+        };
         self.workers[worker].open_peer(self.now, open, &[local]);
         let mut client = Client::new(self.now, id, worker);
         client.set_remote(self.now, &ice, &self.certificate);
@@ -89,7 +97,14 @@ impl World {
                 fingerprints: vec![client.fingerprint()],
             },
         );
-        self.command(worker, Command::SetExtensions { peer: PeerId(id), audio: extensions(), video: extensions() });
+        self.command(
+            worker,
+            Command::SetExtensions {
+                peer: PeerId(id),
+                audio: extensions(),
+                video: extensions(),
+            },
+        );
         self.clients.push(client);
         index
     }
@@ -124,30 +139,57 @@ impl World {
 
     pub fn connect_all(&mut self) {
         self.run_until("all clients connected with channels", |world| {
-            world.clients.iter().all(|client| client.connected && client.channels.len() == 2)
+            world
+                .clients
+                .iter()
+                .all(|client| client.connected && client.channels.len() == 2)
         });
         // Nomination comes behind the first valid pair.
         self.run_ms(500);
     }
 
     pub fn counter(&mut self, worker: usize, name: &str) -> u64 {
-        self.command(worker, Command::Query { id: 7, query: Query::WorkerStats });
+        self.command(
+            worker,
+            Command::Query {
+                id: 7,
+                query: Query::WorkerStats,
+            },
+        );
         self.turn();
-        let answer = self.events.iter().rev().find_map(|(at, event)| match event {
-            Event::Answer { id: 7, answer: Answer::WorkerStats { counters } } if *at == worker => Some(counters),
-            _ => None,
-        });
+        let answer = self
+            .events
+            .iter()
+            .rev()
+            .find_map(|(at, event)| match event {
+                Event::Answer {
+                    id: 7,
+                    answer: Answer::WorkerStats { counters },
+                } if *at == worker => Some(counters),
+                _ => None,
+            });
         let counters = answer.expect("an answer");
-        counters.iter().find(|(counter, _)| counter == name).map(|(_, value)| *value).expect("the counter")
+        counters
+            .iter()
+            .find(|(counter, _)| counter == name)
+            .map(|(_, value)| *value)
+            .expect("the counter")
     }
 
     pub fn seen(&self, wanted: impl Fn(&Event) -> bool) -> usize {
-        self.events.iter().filter(|(_, event)| wanted(event)).count()
+        self.events
+            .iter()
+            .filter(|(_, event)| wanted(event))
+            .count()
     }
 
     fn turn(&mut self) {
         let mut due = Vec::new();
-        while self.wire.front().is_some_and(|datagram| datagram.at <= self.now) {
+        while self
+            .wire
+            .front()
+            .is_some_and(|datagram| datagram.at <= self.now)
+        {
             due.extend(self.wire.pop_front());
         }
         for datagram in due {
@@ -159,7 +201,12 @@ impl World {
             }
             let from = client.address;
             for (to, bytes) in client.drain() {
-                self.wire.push_back(Datagram { at: self.now + self.delay, from, to, bytes });
+                self.wire.push_back(Datagram {
+                    at: self.now + self.delay,
+                    from,
+                    to,
+                    bytes,
+                });
             }
         }
         for index in 0..self.workers.len() {
@@ -168,7 +215,12 @@ impl World {
     }
 
     fn deliver(&mut self, datagram: Datagram) {
-        let Datagram { from, to, mut bytes, .. } = datagram;
+        let Datagram {
+            from,
+            to,
+            mut bytes,
+            ..
+        } = datagram;
         if let Some(client) = self.clients.iter_mut().find(|client| client.address == to) {
             if client.reachable {
                 client.receive(self.now, from, bytes);

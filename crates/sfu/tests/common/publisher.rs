@@ -52,14 +52,20 @@ impl Audio {
         let config = up_audio(client, track, ssrc);
         let worker = world.clients[client].worker;
         world.command(worker, Command::OpenUpTrack(config));
-        Self { client, track: TrackId(track), ssrc, sequence: 65_500, timestamp: 4_000_000_000 }
+        Self {
+            client,
+            track: TrackId(track),
+            ssrc,
+            sequence: 65_500,
+            timestamp: 4_000_000_000,
+        }
     }
 
     /// Sends one packet of 20 ms.
     pub fn send(&mut self, world: &mut World) {
         let mut extensions = ExtensionBlock::new();
         extensions.push(1, b"0");
-        extensions.push(4, &[0x80 | 20]);
+        extensions.push(4, &[0x80 | 0x14]);
         let payload = [self.sequence.to_be_bytes().as_slice(), &[7; 60]].concat();
         let header = header(self.ssrc, OPUS, self.sequence, self.timestamp, false);
         world.clients[self.client].send_rtp(header, &extensions, &payload);
@@ -91,7 +97,10 @@ impl Video {
             .collect();
         let ssrcs = layers
             .iter()
-            .map(|layer| UpSsrc { ssrc: Ssrc(layer.ssrc), rtx: Some(Ssrc(layer.ssrc + 1)) })
+            .map(|layer| UpSsrc {
+                ssrc: Ssrc(layer.ssrc),
+                rtx: Some(Ssrc(layer.ssrc + 1)),
+            })
             .collect();
         let config = UpTrackConfig {
             track: TrackId(track),
@@ -113,7 +122,13 @@ impl Video {
         };
         let worker = world.clients[client].worker;
         world.command(worker, Command::OpenUpTrack(config));
-        Self { client, track: TrackId(track), layers, packets_per_frame: 3, frames: 0 }
+        Self {
+            client,
+            track: TrackId(track),
+            layers,
+            packets_per_frame: 3,
+            frames: 0,
+        }
     }
 
     /// Sends one frame of each layer; a key frame where the server asked for one. A sender report each 30 frames.
@@ -202,7 +217,10 @@ pub fn up_audio(client: usize, track: u32, ssrc: u32) -> UpTrackConfig {
             rtx_pt: None,
             nack: true,
         }],
-        ssrcs: vec![UpSsrc { ssrc: Ssrc(ssrc), rtx: None }],
+        ssrcs: vec![UpSsrc {
+            ssrc: Ssrc(ssrc),
+            rtx: None,
+        }],
         rids: Vec::new(),
         screen_share: false,
         encrypted: false,
@@ -211,12 +229,26 @@ pub fn up_audio(client: usize, track: u32, ssrc: u32) -> UpTrackConfig {
 }
 
 /// A subscription of `client` to `track` at `home`. Its SSRC is `0x9000 + down`, of RTX `0xa000 + down`.
-pub fn down(client: usize, down: u32, track: TrackId, home: usize, kind: MediaKind) -> DownTrackConfig {
+pub fn down(
+    client: usize,
+    down: u32,
+    track: TrackId,
+    home: usize,
+    kind: MediaKind,
+) -> DownTrackConfig {
     let video = kind == MediaKind::Video;
     let payload = if video {
-        PayloadMap { from: PayloadType(VP8), to: PayloadType(VP8_DOWN), rtx: Some(PayloadType(RTX_DOWN)) }
+        PayloadMap {
+            from: PayloadType(VP8),
+            to: PayloadType(VP8_DOWN),
+            rtx: Some(PayloadType(RTX_DOWN)),
+        }
     } else {
-        PayloadMap { from: PayloadType(OPUS), to: PayloadType(OPUS_DOWN), rtx: None }
+        PayloadMap {
+            from: PayloadType(OPUS),
+            to: PayloadType(OPUS_DOWN),
+            rtx: None,
+        }
     };
     DownTrackConfig {
         down: DownTrackId(down),
@@ -249,6 +281,9 @@ pub fn subscribe(
     kind: MediaKind,
 ) -> u32 {
     let worker = world.clients[client].worker;
-    world.command(worker, Command::OpenDownTrack(down(client, id, track, home, kind)));
+    world.command(
+        worker,
+        Command::OpenDownTrack(down(client, id, track, home, kind)),
+    );
     0x9000 + id
 }
