@@ -45,6 +45,7 @@ import { RoomControls } from './room/room-control.ts';
 import { Rooms } from './room/rooms.ts';
 import { RoomSessionHost } from './room/session-host.ts';
 import { apiLimits, engineSettings, nodeIp, roomSettings } from './settings.ts';
+import { waitsFor } from './signal/starter.ts';
 import type { SessionHost } from './signal/types.ts';
 
 /** A whole server, to be started once. */
@@ -217,7 +218,7 @@ class SluiceServer implements Server {
         roomExists: async (name) => (await this.#store.rooms.load(name)) !== undefined,
       },
       findHost: async (params) => (await this.#router.hostForRoom(params.room)).sessions,
-      attempts: signal_relay.connect_attempts,
+      waits: waitsFor(signal_relay.connect_attempts),
       logFor: (fields) => this.#log.child(fields),
     });
   }

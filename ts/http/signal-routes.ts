@@ -16,8 +16,8 @@ export interface SignalRoutesParts {
   readonly limits: ConnectLimits;
   readonly checks: ConnectChecks;
   readonly findHost: HostFinder;
-  /** How often a session start that times out is tried. */
-  readonly attempts: number;
+  /** Milliseconds that each try to start a session may take; their number is the number of tries. */
+  readonly waits: readonly number[];
   /** A log for one connection, from the fields that operators look for. */
   readonly logFor: (fields: Record<string, string>) => ConnectionLog;
 }
@@ -43,14 +43,14 @@ function validate({ limits, checks, logFor }: SignalRoutesParts, joinRequestRequ
 }
 
 function join(parts: SignalRoutesParts, frames: SharedFrames, joinRequestRequired: boolean): Route {
-  const { limits, checks, findHost, attempts, logFor } = parts;
+  const { limits, checks, findHost, waits, logFor } = parts;
   return async (call) => {
     if (!call.request.upgrade) return text(404, '');
     let log = logFor({ path: call.path });
     try {
       const params = await parseConnect(connectRequest(call), { joinRequestRequired, strict: false }, limits, checks);
       log = logFor(fieldsOf(params));
-      const started = await startSession(params, findHost, call.request.aborted, frames, log, { attempts });
+      const started = await startSession(params, findHost, call.request.aborted, frames, log, waits);
       return upgrade(started, call.request.aborted);
     } catch (error) {
       return refuse(error, log);

@@ -5,9 +5,9 @@ import type { SharedFrames } from './codec.ts';
 import { type ConnectionLog, SignalConnection } from './socket.ts';
 import type { JoinParams, SessionHost, SignalSession } from './types.ts';
 
-export interface StarterSettings {
-  /** How often a start that times out is tried. */
-  readonly attempts: number;
+/** Milliseconds that each try may take; each has a little more than the one before. */
+export function waitsFor(attempts: number): number[] {
+  return Array.from({ length: attempts }, (_, attempt) => FIRST_WAIT_MS + attempt * WAIT_STEP_MS);
 }
 
 export interface Started {
@@ -25,13 +25,13 @@ export async function startSession(
   gone: AbortSignal,
   frames: SharedFrames,
   log: ConnectionLog,
-  { attempts }: StarterSettings,
+  waits: readonly number[],
 ): Promise<Started> {
   let failure = new RpcError('internal', 'no attempts to start a session are configured');
-  for (let attempt = 0; attempt < attempts && !gone.aborted; attempt++) {
+  for (const [attempt, wait] of waits.entries()) {
+    if (gone.aborted) break;
     const connection = new SignalConnection(frames, log);
-    const timeout = AbortSignal.timeout(FIRST_WAIT_MS + attempt * WAIT_STEP_MS);
-    const abandoned = AbortSignal.any([gone, timeout]);
+    const abandoned = AbortSignal.any([gone, AbortSignal.timeout(wait)]);
     try {
       return { connection, session: await startOnce(params, findHost, connection, abandoned) };
     } catch (error) {
