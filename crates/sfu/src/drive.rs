@@ -17,10 +17,12 @@ use crate::outbox::Outbox;
 use crate::transports::{Transports, pair_text, profile_name};
 
 /// What a transport's reports ask of the worker beyond reporting on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Driven {
     /// Nothing.
     Alive,
+    /// It has keys, or another path: what hangs on it may send.
+    Ready,
     /// It ended and was reported: take it away.
     Ended,
 }
@@ -36,9 +38,7 @@ pub fn drive(
 ) -> Driven {
     let mut driven = Driven::Alive;
     while let Some(event) = transports.get_mut(index).and_then(|t| t.peer.poll_event()) {
-        if handle(now, index, event, transports, data, outbox) == Driven::Ended {
-            driven = Driven::Ended;
-        }
+        driven = driven.max(handle(now, index, event, transports, data, outbox));
     }
     if let Some(transport) = transports.get_mut(index) {
         send_feedback(transport, egress, outbox);
@@ -102,7 +102,10 @@ fn handle(
                 outbox.report(Event::IceState { peer, state, pair });
             }
         }
-        PeerEvent::Path(pair) => transports.routes.learn(pair.local, pair.remote, index),
+        PeerEvent::Path(pair) => {
+            transports.routes.learn(pair.local, pair.remote, index);
+            return Driven::Ready;
+        }
         PeerEvent::Connected { profile, role } => {
             outbox.report(Event::PeerConnected {
                 peer,
@@ -112,6 +115,7 @@ fn handle(
                     PeerDtlsRole::Client => DtlsRole::Active,
                 },
             });
+            return Driven::Ready;
         }
         PeerEvent::ChannelOpened { id, settings } => {
             data.channel_opened(now, peer, id.0, &settings.label);

@@ -83,7 +83,7 @@ pub fn worker_media(bytes: &[u8]) {
 }
 
 /// A worker with two transports that share a socket.
-fn worker() -> (Worker, Instant) {
+pub(crate) fn worker() -> (Worker, Instant) {
     static SHARED: OnceLock<(Certificate, Instant)> = OnceLock::new();
     #[allow(clippy::disallowed_methods)]
     let (certificate, now) =

@@ -194,11 +194,12 @@ impl Worker {
     /// anything happened to.
     pub fn flush(&mut self, now: Instant) {
         loop {
-            let fanned_out = self.fan_out(now);
+            let mut more = self.fan_out(now);
             while let Some(index) = self.transports.next_touched() {
                 self.drive(now, index);
+                more = true;
             }
-            if !fanned_out && !self.route_data(now) {
+            if !self.route_data(now) && !more {
                 return;
             }
         }
@@ -419,9 +420,17 @@ impl Worker {
             &mut self.egress,
             &mut self.outbox,
         );
-        if driven == Driven::Ended {
-            self.remove_peer(now, index);
-        } else if let Some(transport) = self.transports.get_mut(index) {
+        match driven {
+            Driven::Ended => {
+                self.remove_peer(now, index);
+                return;
+            }
+            Driven::Ready => {
+                self.with_media(now, |media, turn| media.transport_ready(turn, index));
+            }
+            Driven::Alive => {}
+        }
+        if let Some(transport) = self.transports.get_mut(index) {
             let due = [transport.peer.poll_timeout(), transport.report_due()];
             self.timers.set(index, due.into_iter().flatten().min());
         }
@@ -465,5 +474,33 @@ impl Worker {
             }
         }
         any
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fuzz;
+
+    #[test]
+    fn a_panic_on_account_of_one_transport_ends_that_transport_alone() {
+        let (mut worker, now) = fuzz::worker();
+        let index = worker.transports.index(PeerId(1)).expect("a transport");
+        worker.receive(now, index, Some(&[]), |_, _, _, _| panic!("injected"));
+        worker.flush(now);
+        let closed: Vec<_> = std::iter::from_fn(|| worker.poll_event()).collect();
+        let [
+            Event::PeerClosed {
+                peer: PeerId(1),
+                reason,
+                ..
+            },
+        ] = closed[..]
+        else {
+            panic!("unexpected {closed:?}");
+        };
+        assert_eq!(reason, PeerCloseReason::InternalError);
+        assert!(worker.transports.index(PeerId(0)).is_some());
+        assert_eq!(worker.outbox.counters.peer_panics, 1);
     }
 }

@@ -26,12 +26,14 @@ impl Media {
             let Some(track) = self.tracks.get_mut(index) else {
                 continue;
             };
-            let served = track.fan_out(turn, &mut self.blame);
+            self.serving.track = Some(index);
+            let served = track.fan_out(turn, &mut self.serving.transport);
             track.pass_to_links(&mut self.pool, turn.outbox);
             let due = track.conclude(turn, served);
             track.pending.clear();
             self.timers.set(index, due);
         }
+        self.serving.track = None;
         any
     }
 }

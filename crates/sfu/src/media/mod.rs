@@ -53,8 +53,15 @@ pub struct Media {
     random: SmallRng,
     /// Compound packets are parsed into it.
     compound: Vec<Rtcp>,
-    /// The transport that is being served: a panic is its end.
-    blame: Option<usize>,
+    /// What is being served: a panic is the end of the transport.
+    serving: Serving,
+}
+
+/// Slab indices of what a fan-out is at.
+#[derive(Debug, Clone, Copy, Default)]
+struct Serving {
+    track: Option<usize>,
+    transport: Option<usize>,
 }
 
 /// What a step may touch besides the tracks.
@@ -84,7 +91,7 @@ impl Media {
             next_quality: now + QUALITY_INTERVAL,
             random: SmallRng::seed_from_u64(seed),
             compound: Vec::new(),
-            blame: None,
+            serving: Serving::default(),
         }
     }
 
@@ -120,9 +127,33 @@ impl Media {
         published.chain(subscribed).collect()
     }
 
-    /// The transport that was served when a panic happened.
+    /// The transport that was served when a panic happened. The track's other subscribers are served again.
     pub fn take_blame(&mut self) -> Option<usize> {
-        self.blame.take()
+        let Serving { track, transport } = std::mem::take(&mut self.serving);
+        match (track, transport) {
+            (Some(track), Some(_)) => self.tracks.mark(track),
+            (Some(track), None) => {
+                // Nobody to blame: the packets themselves must not come again.
+                if let Some(track) = self.tracks.get_mut(track) {
+                    track.pending.clear();
+                }
+            }
+            (None, _) => {}
+        }
+        transport
+    }
+
+    /// A transport can send now: what hangs on it need not wait for the next packet to say what it lacks.
+    pub fn transport_ready(&mut self, turn: &mut Turn, transport: usize) {
+        let downs = turn
+            .transports
+            .get(transport)
+            .map(|transport| &transport.downs);
+        for down in downs.into_iter().flatten() {
+            if let Some(at) = self.tracks.down_at(down.down) {
+                self.tracks.mark(at.track);
+            }
+        }
     }
 
     fn seed(&mut self) -> u64 {

@@ -32,6 +32,11 @@ impl Media {
         if !transport.ups.contains(&index) {
             transport.ups.push(index);
         }
+        if let Origin::Linked(linked) = &track.origin {
+            let home = linked.wish.home();
+            turn.outbox
+                .link(home, LinkMessage::Unwant { track: track.id });
+        }
         match &mut track.origin {
             Origin::Local(local) => {
                 local.up.reconfigure(turn.now, settings);
