@@ -1,5 +1,5 @@
 /**
- * The families of checks: `node test/run.mjs all|unit|rust|e2e|check`. Stops at the first family that fails, with its
+ * The families of checks: `node test/run.mjs all|unit|rust|e2e|spread|check`. Stops at the first family that fails, with its
  * exit code; the test runners' own closing lines stay on the screen.
  */
 import { readdirSync } from 'node:fs';
@@ -16,15 +16,16 @@ function files(folder, suffix) {
     .sort();
 }
 
-function nodeTests(paths, concurrency) {
-  run(process.execPath, [
-    '--import',
-    'tsx',
-    '--test',
-    '--test-reporter=spec',
-    `--test-concurrency=${concurrency}`,
-    ...paths,
-  ]);
+function nodeTests(paths, concurrency, env = {}) {
+  const options = ['--import', 'tsx', '--test', '--test-reporter=spec', `--test-concurrency=${concurrency}`];
+  run(process.execPath, [...options, ...paths], { env: { ...process.env, ...env } });
+}
+
+async function prepareEndToEnd() {
+  installTools();
+  buildAddon('dev');
+  const { buildDemo } = await import('../ts/demo/build.mjs');
+  await buildDemo(`${root}dist/demo`);
 }
 
 const families = {
@@ -48,12 +49,14 @@ const families = {
     nodeTests([...files('ts', '.test.ts'), ...files('test/unit', '.test.ts')], 2);
   },
   async e2e() {
-    installTools();
-    buildAddon('dev');
-    const { buildDemo } = await import('../ts/demo/build.mjs');
-    await buildDemo(`${root}dist/demo`);
+    await prepareEndToEnd();
     // One at a time: each drives browsers that would take the cores from the others.
     nodeTests(files('test/e2e', '.test.ts'), 1);
+  },
+  /** The same with every room spread over three workers, so that all media crosses links. */
+  async spread() {
+    await prepareEndToEnd();
+    nodeTests(files('test/e2e', '.test.ts'), 1, { E2E_WORKERS: '3', E2E_PLACEMENT: 'spread' });
   },
   build() {
     run('npm', ['run', 'build']);
@@ -62,8 +65,8 @@ const families = {
 };
 
 const plans = {
-  all: ['rust', 'unit', 'e2e'],
-  check: ['format', 'types', 'clippy', 'rust', 'unit', 'e2e', 'build'],
+  all: ['rust', 'unit', 'e2e', 'spread'],
+  check: ['format', 'types', 'clippy', 'rust', 'unit', 'e2e', 'spread', 'build'],
 };
 
 installPackages();

@@ -120,6 +120,7 @@ const source: UpTrackRef = {
   codec: 'vp8',
   payloads: [{ pt: 120, codec: 'vp8', clockRate: 90_000, channels: 1, fmtp: '' }],
   rids: [],
+  encrypted: false,
 };
 
 function request(changes: Partial<SubscriptionRequest> = {}): SubscriptionRequest {

@@ -80,6 +80,7 @@ export class ReceiveSections {
         return [{ pt, codec: known, clockRate, channels, fmtp: entry.fmtp }];
       }),
       rids: config.rids,
+      encrypted: match.encrypted,
     };
     answered.published = { ref, config: text };
     this.#transport.send({ type: 'openUpTrack', ...config });

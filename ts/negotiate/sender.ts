@@ -119,6 +119,7 @@ export class Sender implements Subscription {
       rtxSsrc: this.#ssrcs.rtx,
       payloads: chosen.payloads,
       nack: acceptsNack(accepted, chosen.payloads),
+      encrypted: chosen.source.encrypted,
       ...this.#wish,
     });
     this.#host.onSubscribed(this.trackSid, chosen.source.codec);

@@ -55,6 +55,8 @@ export interface UpTrackRef {
   payloads: PublishedPayload[];
   /** rids in spatial order, lowest first. */
   rids: string[];
+  /** Encrypted end to end. */
+  encrypted: boolean;
 }
 
 /** What a subscriber's section is to carry. */
