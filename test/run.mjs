@@ -1,6 +1,6 @@
 /**
- * The families of checks: `node test/run.mjs all|unit|rust|e2e|spread|check`. Stops at the first family that fails, with its
- * exit code; the test runners' own closing lines stay on the screen.
+ * The families of checks: `node test/run.mjs all|unit|rust|e2e|spread|check`. Stops at the first family that fails, with
+ * its exit code; the test runners' own closing lines stay on the screen.
  */
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -46,7 +46,7 @@ const families = {
   },
   unit() {
     buildAddon('dev');
-    nodeTests([...files('ts', '.test.ts'), ...files('test/unit', '.test.ts')], 2);
+    nodeTests(files('ts', '.test.ts'), 2);
   },
   async e2e() {
     await prepareEndToEnd();

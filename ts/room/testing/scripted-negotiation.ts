@@ -80,6 +80,7 @@ export class ScriptedNegotiation implements Negotiation {
       codec,
       payloads: [{ pt: 96, codec, clockRate: 90_000, channels: 0, fmtp: '' }],
       rids,
+      encrypted: match.encrypted,
     };
     this.host.onPublished(source);
     return { match, source };
