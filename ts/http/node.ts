@@ -41,6 +41,7 @@ class NodeApp implements HttpApp {
     this.#onError = onError;
     this.#webSockets = new WebSocketServer({
       noServer: true,
+      WebSocket: SignalWebSocket,
       clientTracking: false,
       // Up to this a message is received whole, so that both implementations refuse it in the same way.
       maxPayload: settings.maxMessageBytes * MESSAGE_SLACK,
@@ -115,7 +116,10 @@ class NodeApp implements HttpApp {
         release();
         if (exchange.aborted.aborted) socket.destroy();
         else if (reply.kind === 'plain') respondRaw(socket, reply);
-        else this.#webSockets.handleUpgrade(incoming, socket, head, (opened) => this.#opened(opened, reply));
+        else
+          this.#webSockets.handleUpgrade(incoming, socket, head, (opened) =>
+            this.#opened(opened as SignalWebSocket, reply),
+          );
       })
       .catch(this.#onError);
   }
@@ -129,7 +133,7 @@ class NodeApp implements HttpApp {
     }
   }
 
-  #opened(webSocket: WebSocket, reply: UpgradeReply): void {
+  #opened(webSocket: SignalWebSocket, reply: UpgradeReply): void {
     this.#sockets.add(webSocket);
     const { maxMessageBytes, maxBufferedBytes } = this.#settings;
     const socket = new NodeSocket(webSocket, maxBufferedBytes, () => listener.drained());
@@ -204,13 +208,28 @@ class Exchange implements HttpRequest {
   }
 }
 
+/**
+ * The library answers what it can't take whole with 1009, a message that inflates too far included. Only who sent too
+ * much is told so; a bomb ends the connection without a word.
+ */
+class SignalWebSocket extends WebSocket {
+  override close(code?: number): void {
+    if (code === MESSAGE_TOO_BIG) this.terminate();
+    else super.close(code);
+  }
+
+  refuse(): void {
+    super.close(MESSAGE_TOO_BIG);
+  }
+}
+
 class NodeSocket implements ServerSocket {
-  readonly #socket: WebSocket;
+  readonly #socket: SignalWebSocket;
   readonly #maxBufferedBytes: number;
   readonly #onDrained: () => void;
   #deadline: NodeJS.Timeout | undefined;
 
-  constructor(socket: WebSocket, maxBufferedBytes: number, onDrained: () => void) {
+  constructor(socket: SignalWebSocket, maxBufferedBytes: number, onDrained: () => void) {
     this.#socket = socket;
     this.#maxBufferedBytes = maxBufferedBytes;
     this.#onDrained = onDrained;
@@ -237,7 +256,8 @@ class NodeSocket implements ServerSocket {
 
   close(code: number): void {
     if (this.#socket.readyState !== WebSocket.OPEN) return;
-    this.#socket.close(code);
+    if (code === MESSAGE_TOO_BIG) this.#socket.refuse();
+    else this.#socket.close(code);
     this.#deadline = setTimeout(() => this.#socket.terminate(), CLOSE_TIMEOUT_MS);
   }
 

@@ -64,7 +64,11 @@ function cached(content: Buffer): string {
 }
 
 function privateFolder(path: string): string {
-  mkdirSync(path, { recursive: true, mode: 0o700 });
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
   const found = lstatSync(path);
   if (!found.isDirectory() || found.uid !== process.getuid?.()) throw new Error(`${path} is not a directory of ours`);
   if ((found.mode & 0o077) !== 0) chmodSync(path, 0o700);
