@@ -15,6 +15,26 @@ pub struct Layers {
     pub reports: [Option<SenderReportMap>; MAX_SPATIAL],
 }
 
+/// What a link tells the far side of [`Layers`], which sees only the layers that were sent to it.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct LayerStates {
+    /// As [`Layers::active`].
+    pub active: [bool; MAX_SPATIAL],
+    /// As [`Layers::fps`].
+    pub fps: [[f32; MAX_TEMPORAL]; MAX_SPATIAL],
+}
+
+impl LayerStates {
+    /// True where subscriptions may decide otherwise by `other`: measurements that waver don't count.
+    pub fn differ(&self, other: &Self) -> bool {
+        let rates = self.fps.iter().flatten().zip(other.fps.iter().flatten());
+        self.active != other.active || rates.into_iter().any(|(a, b)| (a - b).abs() >= FPS_STEP)
+    }
+}
+
+/// Frames per second by which a measured rate must move to be news.
+const FPS_STEP: f32 = 1.0;
+
 /// Most spatial layers, simulcast or SVC.
 pub const MAX_SPATIAL: usize = 3;
 /// Most temporal layers.

@@ -45,7 +45,8 @@ impl SenderReportMap {
     pub fn ntp_at(&self, timestamp: u32, clock_rate: u32) -> u64 {
         let rate = i128::from(clock_rate.max(1));
         let ahead = i128::from(timestamp.wrapping_sub(self.rtp).cast_signed()) << 32;
-        self.ntp.wrapping_add((ahead + rate / 2).div_euclid(rate) as u64)
+        self.ntp
+            .wrapping_add((ahead + rate / 2).div_euclid(rate) as u64)
     }
 
     /// The publisher's NTP time now, by the time since the report came in.

@@ -54,12 +54,15 @@ pub fn look(
         Codec::Av1 if encrypted => Sight::default(),
         Codec::Av1 => look_av1(payload),
         // Each packet of audio stands for itself.
-        Codec::Opus | Codec::Red | Codec::Pcmu | Codec::Pcma => {
-            Sight { frame_start: Some(true), frame_end: Some(true), ..Sight::default() }
-        }
+        Codec::Opus | Codec::Red | Codec::Pcmu | Codec::Pcma => Sight {
+            frame_start: Some(true),
+            frame_end: Some(true),
+            ..Sight::default()
+        },
     };
     if let Some((descriptor, targets)) = descriptor {
-        let speaks_for_itself = matches!(codec, Codec::Vp8 | Codec::H264 | Codec::H265) && sight.key_frame;
+        let speaks_for_itself =
+            matches!(codec, Codec::Vp8 | Codec::H264 | Codec::H265) && sight.key_frame;
         sight.key_frame = speaks_for_itself || (descriptor.start && descriptor.has_structure);
         sight.frame_start = Some(descriptor.start);
         sight.frame_end = Some(descriptor.end);
@@ -71,19 +74,26 @@ pub fn look(
             for (slot, spatial) in sizes.iter_mut().zip(0..) {
                 *slot = targets.size(spatial).unwrap_or_default();
             }
-            sight.sizes = Some(sizes).filter(|sizes| sizes.iter().any(|&size| size != (0, 0))).or(sight.sizes);
+            sight.sizes = Some(sizes)
+                .filter(|sizes| sizes.iter().any(|&size| size != (0, 0)))
+                .or(sight.sizes);
         }
     }
     sight
 }
 
 fn look_vp8(payload: &[u8]) -> Sight {
-    let Some(view) = Vp8View::parse(payload) else { return Sight::default() };
+    let Some(view) = Vp8View::parse(payload) else {
+        return Sight::default();
+    };
     Sight {
         key_frame: view.key_frame,
         frame_start: Some(view.descriptor.is_frame_start()),
         temporal: view.descriptor.temporal.map_or(0, |temporal| temporal.id),
-        switch_up: view.descriptor.temporal.is_some_and(|temporal| temporal.layer_sync),
+        switch_up: view
+            .descriptor
+            .temporal
+            .is_some_and(|temporal| temporal.layer_sync),
         vp8: Some(view),
         sizes: view.size.map(single),
         ..Sight::default()
@@ -91,7 +101,9 @@ fn look_vp8(payload: &[u8]) -> Sight {
 }
 
 fn look_vp9(payload: &[u8]) -> Sight {
-    let Some(view) = Vp9View::parse(payload) else { return Sight::default() };
+    let Some(view) = Vp9View::parse(payload) else {
+        return Sight::default();
+    };
     let sizes = view.structure.map(|structure| {
         let mut sizes = Sizes::default();
         for (slot, &size) in sizes.iter_mut().zip(&structure.sizes) {
@@ -113,7 +125,9 @@ fn look_vp9(payload: &[u8]) -> Sight {
 }
 
 fn look_h264(payload: &[u8], encrypted: bool) -> Sight {
-    let Some(view) = H264View::parse(payload) else { return Sight::default() };
+    let Some(view) = H264View::parse(payload) else {
+        return Sight::default();
+    };
     Sight {
         key_frame: view.is_key_frame_start(),
         sizes: view.size.filter(|_| !encrypted).map(single),
@@ -122,7 +136,9 @@ fn look_h264(payload: &[u8], encrypted: bool) -> Sight {
 }
 
 fn look_h265(payload: &[u8], encrypted: bool) -> Sight {
-    let Some(view) = H265View::parse(payload) else { return Sight::default() };
+    let Some(view) = H265View::parse(payload) else {
+        return Sight::default();
+    };
     Sight {
         key_frame: view.is_key_frame_start(),
         temporal: view.temporal,
@@ -132,7 +148,9 @@ fn look_h265(payload: &[u8], encrypted: bool) -> Sight {
 }
 
 fn look_av1(payload: &[u8]) -> Sight {
-    let Some(view) = Av1View::parse(payload) else { return Sight::default() };
+    let Some(view) = Av1View::parse(payload) else {
+        return Sight::default();
+    };
     Sight {
         key_frame: view.is_key_frame_start(),
         spatial: view.spatial.unwrap_or(0),

@@ -13,7 +13,12 @@ pub(crate) struct TimeAverage {
 
 impl TimeAverage {
     pub(crate) const fn new(now: Instant, value: f64) -> Self {
-        Self { value, since: now, started: now, sum: 0.0 }
+        Self {
+            value,
+            since: now,
+            started: now,
+            sum: 0.0,
+        }
     }
 
     pub(crate) fn set(&mut self, now: Instant, value: f64) {
@@ -26,7 +31,11 @@ impl TimeAverage {
     pub(crate) fn take(&mut self, now: Instant) -> f64 {
         self.set(now, self.value);
         let length = now.saturating_duration_since(self.started).as_secs_f64();
-        let average = if length > 0.0 { self.sum / length } else { self.value };
+        let average = if length > 0.0 {
+            self.sum / length
+        } else {
+            self.value
+        };
         *self = Self::new(now, self.value);
         average
     }

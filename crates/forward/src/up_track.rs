@@ -18,7 +18,7 @@ pub use spatial_layers::LayerInfo;
 use spatial_layers::SpatialLayers;
 
 use crate::audio_level::{AudioLevelMeter, Loudness};
-use crate::layers::{Layers, MAX_SPATIAL};
+use crate::layers::{LayerStates, Layers, MAX_SPATIAL};
 use crate::packet::PacketMeta;
 use crate::quality::{Quality, QualityScorer, WindowSample};
 use crate::ring::Stored;
@@ -149,7 +149,7 @@ impl UpTrack {
     }
 
     /// A packet that a link carried from the worker where the track is published, as its up track saw it there. It
-    /// goes into the ring and the layer trackers; feedback is the other end's.
+    /// goes into the ring; feedback and measurements are the other end's.
     pub fn handle_linked(
         &mut self,
         now: Instant,
@@ -184,8 +184,12 @@ impl UpTrack {
         if clock_rate != 0 {
             stream.clock_rate = clock_rate;
         }
-        self.observe(now, &meta, None, clock_rate, payload.len());
         Ok(meta)
+    }
+
+    /// What the up track at the other end of the link sees of the layers: [`Self::view`] shows that from now on.
+    pub const fn handle_linked_layers(&mut self, states: LayerStates) {
+        self.layers.show_home(states);
     }
 
     /// The sender report of a stream: `ntp` UQ32.32 seconds, `rtp` on the stream's clock.
@@ -288,6 +292,11 @@ impl UpTrack {
             *report = stream.sender_report;
         }
         view
+    }
+
+    /// What the far end of a link has to know of the layers.
+    pub fn layer_states(&self) -> LayerStates {
+        self.layers.states()
     }
 
     /// The SSRC of a stream, once a packet came in.

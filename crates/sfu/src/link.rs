@@ -3,6 +3,7 @@
 //! and nothing in it assumes shared memory but the packet buffers, whose content is plain data too.
 
 use bytes::Bytes;
+use sluice_forward::layers::LayerStates;
 use sluice_forward::packet::PacketMeta;
 use sluice_wire::id::{ParticipantId, RoomId, TrackId};
 
@@ -58,6 +59,14 @@ pub enum LinkMessage {
     Closed {
         /// The track.
         track: TrackId,
+    },
+    /// Home to subscribers' side: what home sees of the layers, all of them, the ones that are not sent included. Level,
+    /// not edge.
+    Layers {
+        /// The track.
+        track: TrackId,
+        /// Which are active, and their frame rates.
+        states: LayerStates,
     },
     /// Home to subscribers' side: one packet as home's up track saw it.
     Packet {

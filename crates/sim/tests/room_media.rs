@@ -216,7 +216,6 @@ fn lost_top_layer_falls_back_and_returns() {
 }
 
 #[test]
-#[ignore = "the far end of a link does not learn yet which layers are active at home"]
 fn lost_top_layer_falls_back_and_returns_across_workers() {
     lose_top_layer(2);
 }

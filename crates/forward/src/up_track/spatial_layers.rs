@@ -5,7 +5,7 @@ use std::time::Instant;
 use sluice_wire::codec::MediaKind;
 
 use crate::layer_tracker::{LayerTracker, TrackerSettings};
-use crate::layers::{Layers, MAX_SPATIAL};
+use crate::layers::{LayerStates, Layers, MAX_SPATIAL};
 use crate::packet::PacketMeta;
 use crate::sight::Sizes;
 
@@ -36,6 +36,8 @@ pub(super) struct SpatialLayers {
     streams: u8,
     /// Layers seen.
     seen: u8,
+    /// What home sees of them, at the far end of a link.
+    home: Option<LayerStates>,
 }
 
 impl SpatialLayers {
@@ -51,6 +53,7 @@ impl SpatialLayers {
             sizes: Sizes::default(),
             streams,
             seen: 1,
+            home: None,
         }
     }
 
@@ -142,11 +145,24 @@ impl SpatialLayers {
 
     /// Fills in what subscriptions have to know of the layers.
     pub(super) fn show(&self, view: &mut Layers) {
-        let slots = view.active.iter_mut().zip(&mut view.fps);
+        let states = self.home.unwrap_or_else(|| self.states());
+        (view.active, view.fps) = (states.active, states.fps);
+    }
+
+    /// What the trackers say.
+    pub(super) fn states(&self) -> LayerStates {
+        let mut states = LayerStates::default();
+        let slots = states.active.iter_mut().zip(&mut states.fps);
         for (tracker, (active, fps)) in self.trackers.iter().zip(slots) {
             *active = tracker.is_active();
             *fps = tracker.rates().fps;
         }
+        states
+    }
+
+    /// Shows these states from now on: the trackers see only part of what is published.
+    pub(super) const fn show_home(&mut self, states: LayerStates) {
+        self.home = Some(states);
     }
 
     /// Keeps sizes of a key frame; true where one is new.

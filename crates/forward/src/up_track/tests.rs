@@ -8,6 +8,7 @@ mod formats;
 
 use super::*;
 use crate::audio_level::AudioSettings;
+use crate::layers::LayerStates;
 use crate::test_packets::{Dice, at};
 
 const VP8: PayloadType = PayloadType(96);
@@ -668,6 +669,28 @@ fn a_linked_packet_is_kept_without_feedback() {
     }
     assert!(run_until(&mut far, 2_000).is_empty());
     assert_eq!(far.clock_rate(0), Some(90_000));
+}
+
+#[test]
+fn the_far_end_of_a_link_shows_the_layers_that_home_sees() {
+    let mut home = UpTrack::new(at(0), video(3));
+    let mut far = UpTrack::new(at(0), video(3));
+    for layer in 0..3 {
+        let packet = Packet::vp8(7 + layer, 1, 0);
+        let meta = packet.send(&mut home, 0, layer as u8).unwrap();
+        if layer < 2 {
+            let stored = home.stored(meta.layer, meta.sequence).unwrap();
+            far.handle_linked(at(1), &stored.meta, stored.descriptor, stored.payload)
+                .unwrap();
+        }
+    }
+    assert_eq!(far.view().active, [false; 3], "unknown until it is told");
+    let states = home.layer_states();
+    assert!(states.differ(&LayerStates::default()) && !states.differ(&states));
+    far.handle_linked_layers(states);
+    assert_eq!(far.view().active, [true; 3]);
+    run_until(&mut far, 60_000);
+    assert_eq!(far.view().active, [true; 3], "it measures nothing itself");
 }
 
 #[test]

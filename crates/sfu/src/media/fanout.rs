@@ -8,7 +8,7 @@ use sluice_forward::packet::PacketMeta;
 use sluice_forward::up_track::{UpEvent, UpTrack, Wanted};
 use sluice_wire::rtcp::Rtcp;
 
-use super::link::{ask_home, tell_home, wrap};
+use super::link::{ask_home, tell_home, tell_layers, wrap};
 use super::periodic::layer_states;
 use super::send::Sending;
 use super::track::{Down, Local, Origin, Track};
@@ -119,7 +119,9 @@ impl Track {
                 for layer in bits(served.key_frames) {
                     local.up.request_key_frame(layer);
                 }
-                Some(conclude_local(local, turn))
+                let due = conclude_local(local, turn);
+                tell_layers(local, &self.watchers, turn.outbox);
+                Some(due)
             }
             Origin::Linked(linked) => {
                 tell_home(self.id, linked, served.wanted, turn.outbox);

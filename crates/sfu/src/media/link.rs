@@ -2,15 +2,18 @@
 
 use std::time::{Duration, Instant};
 
+use sluice_forward::layers::LayerStates;
 use sluice_forward::packet::PacketMeta;
 use sluice_forward::ring::Stored;
 use sluice_forward::up_track::UpTrack;
+use sluice_wire::codec::MediaKind;
 use sluice_wire::id::{TrackId, WorkerId};
 
 use super::gaps::{Gaps, LAYERS};
+use super::interest::Watchers;
 use super::publish::introduce;
 use super::settings;
-use super::track::{Linked, Origin, Track};
+use super::track::{Linked, Local, Origin, Track};
 use super::{Media, Turn};
 use crate::command::UpTrackConfig;
 use crate::link::LinkMessage;
@@ -35,6 +38,7 @@ impl Media {
                 }
             }
             LinkMessage::Closed { track } => self.far_closed(now, from, track),
+            LinkMessage::Layers { track, states } => self.far_layers(from, track, states),
             LinkMessage::Packet {
                 track,
                 descriptor_len,
@@ -148,6 +152,18 @@ impl Media {
         }
     }
 
+    fn far_layers(&mut self, from: WorkerId, id: TrackId, states: LayerStates) {
+        let Some(index) = self.tracks.index(id) else {
+            return;
+        };
+        if let Some(track) = self.tracks.get_mut(index)
+            && let Some(Linked { up: Some(up), .. }) = track.linked_from(from)
+        {
+            up.handle_linked_layers(states);
+            self.tracks.mark(index);
+        }
+    }
+
     fn far_packet(
         &mut self,
         turn: &mut Turn,
@@ -198,6 +214,22 @@ pub fn wrap(pool: &mut Pool<PacketMeta>, track: TrackId, stored: &Stored) -> Opt
         descriptor_len: descriptor_len as u16,
         packet,
     })
+}
+
+/// Tells other workers what the layers of a track are, where that changed.
+pub fn tell_layers(local: &mut Local, watchers: &Watchers, outbox: &mut Outbox) {
+    if watchers.is_empty() || local.config.kind == MediaKind::Audio {
+        return;
+    }
+    let states = local.up.layer_states();
+    if !states.differ(&local.told) {
+        return;
+    }
+    local.told = states;
+    let track = local.config.track;
+    for worker in watchers.workers() {
+        outbox.link(worker, LinkMessage::Layers { track, states });
+    }
 }
 
 /// Tells home what is wanted of a track now, where that changed.

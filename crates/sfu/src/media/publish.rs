@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use sluice_forward::layers::LayerStates;
 use sluice_forward::up_track::UpTrack;
 use sluice_wire::id::{TrackId, WorkerId};
 
@@ -49,6 +50,7 @@ impl Media {
                     config,
                     up,
                     wanted: None,
+                    told: LayerStates::default(),
                 }));
             }
         }
@@ -173,4 +175,6 @@ pub fn introduce(local: &Local, worker: WorkerId, outbox: &mut Outbox) {
             );
         }
     }
+    let states = local.up.layer_states();
+    outbox.link(worker, LinkMessage::Layers { track, states });
 }

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use sluice_forward::down_track::DownTrack;
+use sluice_forward::layers::LayerStates;
 use sluice_forward::packet::PacketMeta;
 use sluice_forward::up_track::{UpTrack, Wanted};
 use sluice_peer::SendStream;
@@ -57,6 +58,8 @@ pub struct Local {
     pub up: UpTrack,
     /// What reception was last told that subscribers want.
     pub wanted: Option<Wanted>,
+    /// What other workers were last told of the layers.
+    pub told: LayerStates,
 }
 
 /// A track that comes in over a link.
