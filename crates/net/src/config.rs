@@ -187,7 +187,7 @@ const fn default_socket_buffer() -> usize {
     4 << 20
 }
 
-/// One millisecond (`performance.md` section 2): it quarters the cost of receiving and nobody hears it.
+/// One millisecond: it quarters the cost of receiving and nobody hears it.
 const fn default_max_flush_interval() -> u64 {
     1000
 }

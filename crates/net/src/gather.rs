@@ -1,5 +1,5 @@
 //! When a busy worker lets arrivals gather: waking up for a single packet costs ten times what the packet costs in
-//! a batch, and only packets that are handled together leave together (`performance.md`, section 2).
+//! a batch, and only packets that are handled together leave together.
 
 use std::time::{Duration, Instant};
 

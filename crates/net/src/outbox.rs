@@ -215,7 +215,7 @@ const MAX_BATCH_BYTES: usize = 256 * 1024;
 /// Reports kept while the ring is full: some megabytes.
 const MAX_PENDING: usize = 16 * 1024;
 
-/// Waking the control plane costs it 18 µs (`performance.md`, section 2, "The seam"); nobody sees a level bar lag by this.
+/// Waking the control plane costs it 18 µs; nobody sees a level bar lag by this.
 const MEASUREMENT_DELAY: Duration = Duration::from_millis(20);
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::ops::Range;
 /// Longest datagram that we send, bytes, with room for what sealing adds.
 pub const SLOT_BYTES: usize = 1600;
 
-/// Segments in one train: more would outrun shallow queues on the last mile (`performance.md`, section 2).
+/// Segments in one train: more would outrun shallow queues on the last mile.
 const MAX_TRAIN: usize = 10;
 
 /// Bytes in one train: what one UDP send may carry with room for headers.
