@@ -96,6 +96,8 @@ pub struct Client {
     pub messages: Vec<(ChannelId, bool, Bytes)>,
     /// RTP packets of no stream it knows.
     pub unknown_packets: u64,
+    /// Those packets, while somebody wants them.
+    pub unknown: Option<Vec<Vec<u8>>>,
     /// Key-frame requests received.
     pub key_frame_requests: u64,
     settings: ClientSettings,
@@ -134,6 +136,7 @@ impl Client {
             events: Vec::new(),
             messages: Vec::new(),
             unknown_packets: 0,
+            unknown: None,
             key_frame_requests: 0,
             rtcp_ssrc: Ssrc(rng.random()),
             settings,
@@ -208,6 +211,13 @@ impl Client {
     /// Expects a stream.
     pub fn expect(&mut self, settings: InboundSettings) {
         self.inbound.push(Inbound::new(settings));
+    }
+
+    /// Watches all expected streams for times without a packet.
+    pub fn watch_gaps(&mut self, now: Instant) {
+        for inbound in &mut self.inbound {
+            inbound.watch_gaps(now);
+        }
     }
 
     /// An expected stream.
@@ -338,7 +348,12 @@ impl Client {
             .find(|inbound| inbound.owns(view.header().ssrc))
         {
             Some(inbound) => inbound.handle_rtp(now, &view),
-            None => self.unknown_packets += 1,
+            None => {
+                self.unknown_packets += 1;
+                if let Some(unknown) = &mut self.unknown {
+                    unknown.push(packet.to_vec());
+                }
+            }
         }
     }
 

@@ -26,6 +26,8 @@ pub struct Network {
     /// By arrival, then by order of sending.
     under_way: BTreeMap<(Instant, u64), Datagram>,
     sent: u64,
+    /// Everything sent, while somebody listens.
+    pub tap: Option<Vec<Datagram>>,
 }
 
 impl Network {
@@ -37,6 +39,7 @@ impl Network {
             links: HashMap::new(),
             under_way: BTreeMap::new(),
             sent: 0,
+            tap: None,
         }
     }
 
@@ -67,6 +70,9 @@ impl Network {
 
     /// Takes a datagram.
     pub fn send(&mut self, now: Instant, datagram: &Datagram) {
+        if let Some(tap) = &mut self.tap {
+            tap.push(datagram.clone());
+        }
         let arrivals = self
             .link(datagram.from.ip(), datagram.to.ip())
             .carry(now, datagram.bytes.len());

@@ -123,6 +123,44 @@ impl Room {
         self.world.add(client)
     }
 
+    /// Takes the member that joined last away, as the control plane does, and drops its client. Returns it.
+    pub fn leave(&mut self) -> Option<Client> {
+        let place = self.members.len().checked_sub(1)?;
+        let member = self.members[place];
+        let (tracks, subscriptions) = (&self.tracks, &self.subscriptions);
+        let ended: Vec<Subscription> = subscriptions
+            .iter()
+            .filter(|subscription| {
+                let of = tracks.iter().find(|track| track.id == subscription.track);
+                subscription.subscriber == place || of.is_some_and(|of| of.publisher == place)
+            })
+            .copied()
+            .collect();
+        for subscription in ended {
+            self.unsubscribe(subscription);
+        }
+        let tracks: Vec<TrackId> = self
+            .tracks
+            .iter()
+            .filter(|track| track.publisher == place)
+            .map(|track| track.id)
+            .collect();
+        for track in tracks {
+            self.command(member.worker, Command::CloseUpTrack { track });
+        }
+        self.command(member.worker, Command::ClosePeer { peer: member.peer });
+        let participant = ParticipantId(place as u32 + 1);
+        self.command(member.worker, Command::CloseParticipant { participant });
+        self.members.pop();
+        self.world.clients.pop()
+    }
+
+    /// The transport of a member, and its worker.
+    pub fn peer_of(&self, member: usize) -> (WorkerId, PeerId) {
+        let member = self.members[member];
+        (member.worker, member.peer)
+    }
+
     /// Lets a member publish its microphone.
     pub fn publish_audio(&mut self, publisher: usize) -> TrackId {
         let ssrc = 10_000 + 100 * publisher as u32;
@@ -322,6 +360,17 @@ impl Room {
             publisher,
         });
         id
+    }
+
+    /// Opens a section by its own description, for media that no model client makes. `config` names the track and the
+    /// publisher's transport.
+    pub fn publish_as(&mut self, publisher: usize, config: UpTrackConfig) {
+        self.tracks.push(Track {
+            id: config.track,
+            kind: config.kind,
+            publisher,
+        });
+        self.command(self.members[publisher].worker, Command::OpenUpTrack(config));
     }
 
     fn track(&self, id: TrackId) -> Track {

@@ -29,6 +29,10 @@ pub struct Server {
     pub link_loss: f64,
     /// Messages between workers so far.
     pub link_messages: u64,
+    /// Whether peers opened from now on share one port per worker.
+    pub shared_port: bool,
+    /// Our DTLS role towards clients described from now on.
+    pub dtls_role: DtlsRole,
 }
 
 impl Server {
@@ -46,12 +50,14 @@ impl Server {
             events: Vec::new(),
             link_loss: 0.0,
             link_messages: 0,
+            shared_port: false,
+            dtls_role: DtlsRole::Passive,
         }
     }
 
     /// Opens a transport on a worker and returns what its client is told.
     pub fn open_peer(&mut self, now: Instant, worker: WorkerId, peer: PeerId) -> Description {
-        let address = Self::address_of(worker, peer);
+        let address = self.address_of(worker, peer);
         let ice = self.credentials(worker);
         let open = OpenPeer {
             peer,
@@ -95,7 +101,7 @@ impl Server {
                 pwd: of.ice.pwd.clone(),
             },
             ice_lite: of.ice_lite,
-            dtls_role: DtlsRole::Passive,
+            dtls_role: self.dtls_role,
             fingerprints: vec![fingerprint],
         };
         self.command(now, worker, remote);
@@ -224,10 +230,11 @@ impl Server {
         (usize::from(worker) < self.workers.len()).then_some(WorkerId(worker))
     }
 
-    /// Each worker has an IP address, each peer a port of its own.
-    fn address_of(worker: WorkerId, peer: PeerId) -> SocketAddr {
+    /// Each worker has an IP address, each peer a port of its own unless they share one.
+    pub fn address_of(&self, worker: WorkerId, peer: PeerId) -> SocketAddr {
         let ip = Ipv4Addr::new(10, 1, 0, worker.0 as u8 + 1);
-        SocketAddr::new(ip.into(), 50_000 + peer.0 as u16)
+        let port = if self.shared_port { 0 } else { peer.0 as u16 };
+        SocketAddr::new(ip.into(), 50_000 + port)
     }
 }
 

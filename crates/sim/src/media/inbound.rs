@@ -50,6 +50,7 @@ pub struct Inbound {
     reported: (u64, u64),
     jitter: Jitter,
     sender_report: Option<(u64, u32, Instant)>,
+    gaps: Option<Gaps>,
     report: InboundReport,
 }
 
@@ -95,6 +96,13 @@ struct Missing {
     asked_at: Option<Instant>,
 }
 
+/// Times without a packet.
+#[derive(Debug, Clone, Copy)]
+struct Gaps {
+    last: Instant,
+    longest: Duration,
+}
+
 /// Interarrival jitter (RFC 3550 appendix A.8).
 #[derive(Debug, Default)]
 struct Jitter {
@@ -124,6 +132,7 @@ impl Inbound {
             reported: (0, 0),
             jitter: Jitter::default(),
             sender_report: None,
+            gaps: None,
             report: InboundReport::default(),
         }
     }
@@ -156,8 +165,26 @@ impl Inbound {
         self.missing.len()
     }
 
+    /// From now on the longest time without a packet is kept.
+    pub fn watch_gaps(&mut self, now: Instant) {
+        self.gaps = Some(Gaps {
+            last: now,
+            longest: Duration::ZERO,
+        });
+    }
+
+    /// The longest time without a packet since [`Inbound::watch_gaps`].
+    pub fn longest_gap(&self, now: Instant) -> Duration {
+        self.gaps
+            .map_or(Duration::ZERO, |gaps| gaps.longest.max(now - gaps.last))
+    }
+
     /// Takes a packet of the stream or of its retransmissions.
     pub fn handle_rtp(&mut self, now: Instant, packet: &RtpView<'_>) {
+        if let Some(gaps) = &mut self.gaps {
+            gaps.longest = gaps.longest.max(now - gaps.last);
+            gaps.last = now;
+        }
         let header = packet.header();
         let is_media =
             header.ssrc == self.settings.ssrc && header.payload_type == self.settings.payload_type;
