@@ -36,8 +36,10 @@ import type { HttpApp, ListenAddress } from './http/types.ts';
 import { newNodeId } from './lib/guid.ts';
 import type { NodeId } from './lib/ids.ts';
 import type { Log } from './log/log.ts';
+import type { WorkerId } from './media/commands.ts';
 import { WorkerEngine } from './media/engine.ts';
 import { WorkerPlacement } from './media/placement.ts';
+import { MetricsExporter } from './metrics/exporter.ts';
 import { createNegotiation } from './negotiate/negotiation.ts';
 import { systemClock } from './room/clock.ts';
 import type { RoomContext } from './room/context.ts';
@@ -85,6 +87,7 @@ class SluiceServer implements Server {
   readonly #node: LocalNode;
   readonly #router: Router<RoomHost>;
   readonly #http: HttpApp;
+  readonly #metrics: MetricsExporter | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(config: Config, log: Log, version: string) {
@@ -116,6 +119,7 @@ class SluiceServer implements Server {
       for (const host of bind_addresses.length === 0 ? [''] : bind_addresses) {
         this.addresses.push(await this.#http.listen(host, this.addresses[0]?.port ?? port));
       }
+      await this.#metrics?.listen();
       await this.#node.start();
     } catch (error) {
       await this.close();
@@ -133,6 +137,7 @@ class SluiceServer implements Server {
     await this.#node.drain();
     await this.#rooms.close();
     await this.#http.close(HTTP_GRACE_MS);
+    await this.#metrics?.close();
     await this.#engine.close();
     await this.#node.stop();
     await this.#bus.close();
@@ -159,6 +164,17 @@ class SluiceServer implements Server {
       }),
       log: this.#log,
     };
+  }
+
+  #metricsExporter(): MetricsExporter {
+    const sources = {
+      nodeId: this.nodeId,
+      totals: () => this.#rooms.totals,
+      workers: this.#engine.workers,
+      workerCounters: async (worker: number) =>
+        (await this.#engine.query(worker as WorkerId, { type: 'workerStats' })).counters,
+    };
+    return new MetricsExporter(sources, this.#config.prometheus);
   }
 
   #localNode(): LocalNode {

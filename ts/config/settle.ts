@@ -89,6 +89,10 @@ function applyPorts(config: Config): void {
 }
 
 function checkRanges(config: Config): void {
+  const { username, password } = config.prometheus;
+  if ((username === '') !== (password === '')) {
+    throw new ConfigError(['prometheus: username and password must both be set or both be empty']);
+  }
   const { rtc } = config;
   if (rtc.udp_port?.start === 0) rtc.udp_port = undefined;
   if (rtc.udp_port === undefined && (rtc.port_range_start === 0 || rtc.port_range_end < rtc.port_range_start)) {

@@ -2,8 +2,6 @@
 
 /** A key or a whole section, and what it waits for. */
 export const NOT_EFFECTIVE: Record<string, string> = {
-  prometheus_port: 'metrics come with clustering',
-  prometheus: 'metrics come with clustering',
   debug_handler: 'there is no debug listener',
   enable_data_tracks: 'data tracks are refused',
   enable_participant_data_blob: 'data blobs are refused',

@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { MetricsExporter } from './exporter.ts';
+
+const sources = {
+  nodeId: 'ND_1',
+  totals: () => ({ rooms: 2, participants: 5, tracksPublished: 3, tracksSubscribed: 12 }),
+  workers: 2,
+  workerCounters: async (): Promise<[string, number][]> => [
+    ['packets_in', 7],
+    ['drop_srtp_rejected', 3],
+  ],
+};
+
+test('a scrape shows rooms, participants and what each worker dropped and why', async () => {
+  const port = 20_000 + (process.pid % 20_000);
+  const exporter = new MetricsExporter(sources, { port, username: '', password: '' });
+  await exporter.listen();
+  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  assert.match(text, /livekit_participant_total\{node_id="ND_1",node_type="SERVER"\} 5/);
+  assert.match(text, /sluice_worker_events_total\{worker="1",event="drop_srtp_rejected".*\} 3/);
+  const again = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  assert.match(again, /sluice_worker_events_total\{worker="1",event="packets_in".*\} 7/);
+  await exporter.close();
+});
+
+test('with a name and a password nobody else gets in', async () => {
+  const port = 20_001 + (process.pid % 20_000);
+  const exporter = new MetricsExporter(sources, { port, username: 'ops', password: 'secret' });
+  await exporter.listen();
+  const ask = (authorization: string) => fetch(`http://127.0.0.1:${port}/`, { headers: { authorization } });
+  assert.equal((await ask('')).status, 401);
+  assert.equal((await ask(`Basic ${Buffer.from('ops:wrong').toString('base64')}`)).status, 401);
+  assert.equal((await ask(`Basic ${Buffer.from('ops:secret').toString('base64')}`)).status, 200);
+  await exporter.close();
+});

@@ -1,0 +1,115 @@
+/**
+ * Figures for Prometheus on a port of their own: rooms and participants under livekit-server's names (livekit-facts 10),
+ * the workers' counters under ours, one per reason, and the process's own. Workers are asked at each scrape only.
+ */
+
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+
+export interface Totals {
+  rooms: number;
+  participants: number;
+  tracksPublished: number;
+  tracksSubscribed: number;
+}
+
+export interface ExporterSources {
+  nodeId: string;
+  totals: () => Totals;
+  /** How many workers there are, and what one has counted, by name. */
+  workers: number;
+  workerCounters: (worker: number) => Promise<[string, number][]>;
+}
+
+export interface ExporterSettings {
+  port: number;
+  /** Basic authentication; empty for none. */
+  username: string;
+  password: string;
+}
+
+export class MetricsExporter {
+  readonly #registry = new Registry();
+  readonly #server: Server;
+  readonly #settings: ExporterSettings;
+
+  constructor(sources: ExporterSources, settings: ExporterSettings) {
+    this.#settings = settings;
+    this.#registry.setDefaultLabels({ node_id: sources.nodeId, node_type: 'SERVER' });
+    addTotals(this.#registry, sources.totals);
+    addWorkers(this.#registry, sources);
+    collectDefaultMetrics({ register: this.#registry });
+    this.#server = createServer((request, response) => void this.#answer(request, response));
+  }
+
+  /** Rejects where the port is taken. */
+  listen(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(this.#settings.port, () => resolve());
+    });
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (!this.#allows(request.headers.authorization ?? '')) {
+      response.writeHead(401, { 'www-authenticate': 'Basic realm="metrics"' }).end();
+      return;
+    }
+    try {
+      const body = await this.#registry.metrics();
+      response.writeHead(200, { 'content-type': this.#registry.contentType }).end(body);
+    } catch (error) {
+      response.writeHead(500).end(String(error));
+    }
+  }
+
+  #allows(authorization: string): boolean {
+    const { username, password } = this.#settings;
+    if (username === '') return true;
+    const wanted = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+    const hash = (text: string) => createHash('sha256').update(text).digest();
+    return timingSafeEqual(hash(authorization), hash(wanted));
+  }
+
+  close(): Promise<void> {
+    this.#server.closeAllConnections();
+    return new Promise((resolve) => this.#server.close(() => resolve()));
+  }
+}
+
+function addTotals(registry: Registry, totals: () => Totals): void {
+  const gauges: [string, string, (now: Totals) => number][] = [
+    ['livekit_room_total', 'Rooms on this node', ({ rooms }) => rooms],
+    ['livekit_participant_total', 'Participants on this node', ({ participants }) => participants],
+    ['livekit_track_published_total', 'Published tracks', ({ tracksPublished }) => tracksPublished],
+    ['livekit_track_subscribed_total', 'Subscriptions to tracks', ({ tracksSubscribed }) => tracksSubscribed],
+  ];
+  for (const [name, help, read] of gauges) {
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(read(totals()));
+      },
+    });
+  }
+}
+
+/** One metric with the counter's name as a label: reasons come and go with versions, the metric stays. */
+function addWorkers(registry: Registry, { workers, workerCounters }: ExporterSources): void {
+  new Counter({
+    name: 'sluice_worker_events_total',
+    help: 'What a media worker has counted, by name; drop_* are datagrams and packets not used, by reason',
+    labelNames: ['worker', 'event'],
+    registers: [registry],
+    async collect() {
+      const counts = await Promise.all(Array.from({ length: workers }, (_, worker) => workerCounters(worker)));
+      this.reset();
+      for (const [worker, counters] of counts.entries()) {
+        for (const [event, value] of counters) this.inc({ worker, event }, value);
+      }
+    },
+  });
+}
