@@ -111,6 +111,7 @@ class SluiceServer implements Server {
     this.#node = this.#localNode();
     this.#router = new LocalRouter(host, this.nodeId, this.#store.nodes);
     this.#http = this.#httpApp();
+    this.#metrics = config.prometheus.port === 0 ? undefined : this.#metricsExporter();
   }
 
   async start(): Promise<void> {
