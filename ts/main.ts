@@ -72,6 +72,12 @@ function program(): Command {
       return createJoinToken(settleFlags(flags).config, flags, print);
     });
   root
+    .command('list-nodes')
+    .description('list the nodes of the cluster')
+    .action(() => {
+      throw new Error('list-nodes needs Redis: a single node has no list');
+    });
+  root
     .command('help-verbose')
     .description('print every flag, the generated ones too')
     .action(() => printVerboseHelp(print));
