@@ -26,7 +26,7 @@ function token(keys: Keys, now: () => Date): Route {
     if (name === '' || room === '') return text(400, 'name and room are required');
     const payload = { name, video: { roomJoin: true, room, canUpdateOwnMetadata: true } };
     const expiresAt = Math.floor(now().getTime() / 1000) + TOKEN_SECONDS;
-    return text(200, await mintToken(keys, payload, newGuid(`${name}-`), expiresAt, now()));
+    return text(200, mintToken(keys, payload, newGuid(`${name}-`), expiresAt, now()));
   };
 }
 

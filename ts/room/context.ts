@@ -8,7 +8,7 @@ import type { RoomConfig } from './config.ts';
 import type { ParticipantStore, RoomStore } from './contracts.ts';
 
 /** Signs a token with these claims, valid for so many seconds from now. */
-export type IssueToken = (claims: Claims, ttlSeconds: number) => Promise<string>;
+export type IssueToken = (claims: Claims, ttlSeconds: number) => string;
 
 /** What all rooms of a node share; made by the composition root. */
 export interface RoomContext {

@@ -104,7 +104,6 @@ export class Member {
       issue: context.issueToken,
       participant: this.participant,
       outbox: this.outbox,
-      background: this.#background,
       originalExpiry: params.tokenExpiresAt,
     });
   }

@@ -1,4 +1,3 @@
-import type { Background } from './background.ts';
 import type { Clock, Timer } from './clock.ts';
 import type { IssueToken } from './context.ts';
 import type { Outbox } from './outbox.ts';
@@ -10,25 +9,22 @@ export class TokenRefresh {
   readonly #issue: IssueToken;
   readonly #participant: Participant;
   readonly #outbox: Outbox;
-  readonly #background: Background;
   /** Unix seconds. */
   readonly #originalExpiry: number;
   #timer: Timer | undefined;
-  #latest = 0;
+  #closed = false;
 
   constructor(setup: {
     clock: Clock;
     issue: IssueToken;
     participant: Participant;
     outbox: Outbox;
-    background: Background;
     originalExpiry: number;
   }) {
     this.#clock = setup.clock;
     this.#issue = setup.issue;
     this.#participant = setup.participant;
     this.#outbox = setup.outbox;
-    this.#background = setup.background;
     this.#originalExpiry = setup.originalExpiry;
   }
 
@@ -39,19 +35,15 @@ export class TokenRefresh {
   }
 
   send(): void {
-    const turn = ++this.#latest;
+    if (this.#closed) return;
     const remaining = this.#originalExpiry - Math.floor(this.#clock.now() / 1000);
     const ttlSeconds = Math.max(MIN_TTL_S, remaining);
-    this.#background.run('refresh a token', async () => {
-      const token = await this.#issue(this.#participant.claims, ttlSeconds);
-      // One that was asked for later says more.
-      if (turn === this.#latest) this.#outbox.send({ case: 'refreshToken', value: token });
-    });
+    this.#outbox.send({ case: 'refreshToken', value: this.#issue(this.#participant.claims, ttlSeconds) });
   }
 
   close(): void {
     this.#timer?.cancel();
-    this.#latest = Number.MAX_SAFE_INTEGER;
+    this.#closed = true;
   }
 }
 

@@ -67,7 +67,7 @@ export class Scene {
         return negotiation;
       },
       store: this.store,
-      issueToken: async (claims) => {
+      issueToken: (claims) => {
         this.tokens.push(claims);
         return `token ${this.tokens.length}`;
       },
