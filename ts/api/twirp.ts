@@ -62,12 +62,13 @@ export class TwirpRouter {
   }
 
   async handle(request: TwirpRequest): Promise<TwirpReply> {
-    const [, , serviceName = '', methodName = ''] = request.path.split('/');
+    const [, , serviceName = '', methodName = '', ...rest] = request.path.split('/');
     if (request.method !== 'POST') {
       return badRoute(`unsupported method ${JSON.stringify(request.method)} (only POST is allowed)`, request);
     }
     const service = Object.hasOwn(this.#services, serviceName) ? this.#services[serviceName] : undefined;
-    const found = service !== undefined && Object.hasOwn(service, methodName) ? service[methodName] : undefined;
+    const known = service !== undefined && rest.length === 0 && Object.hasOwn(service, methodName);
+    const found = known ? service[methodName] : undefined;
     if (found === undefined) return badRoute(`no handler for path ${JSON.stringify(request.path)}`, request);
     const type = request.contentType.split(';')[0]?.trim().toLowerCase() ?? '';
     if (type !== 'application/json' && type !== 'application/protobuf') {
