@@ -12,7 +12,7 @@ import type { VerifiedToken } from '../auth/token.ts';
 import { newConnectionId } from '../lib/guid.ts';
 import type { Identity, ParticipantSid, RoomName } from '../lib/ids.ts';
 import { type ClientOrigin, clientInfoFromQuery, completeClientInfo } from './client-info.ts';
-import { readJoinRequest } from './join-request.ts';
+import { PADDED_BASE64URL, readJoinRequest } from './join-request.ts';
 import { Refusal } from './refusal.ts';
 import type { JoinParams } from './types.ts';
 
@@ -119,6 +119,7 @@ function queryAttributes(form: URLSearchParams, strict: boolean): Record<string,
   const encoded = form.get('attributes') ?? '';
   if (encoded === '') return {};
   try {
+    if (!PADDED_BASE64URL.test(encoded)) throw new SyntaxError('not padded base64');
     const value: unknown = JSON.parse(Buffer.from(encoded, 'base64url').toString('utf8'));
     if (isStringMap(value)) return value;
   } catch {

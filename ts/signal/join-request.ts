@@ -40,4 +40,5 @@ function parse<T>(read: () => T, failure: string): T {
 const inflate = promisify(gunzip);
 const MAX_BYTES = 1_048_576;
 const TOO_LARGE = new Refusal(400, 'join request too large');
-const PADDED_BASE64URL = /^(?:[\w-]{4})*(?:[\w-]{2}==|[\w-]{3}=)?$/;
+/** The URL alphabet with padding, as clients write it: what base64 itself would let pass is refused. */
+export const PADDED_BASE64URL = /^(?:[\w-]{4})*(?:[\w-]{2}==|[\w-]{3}=)?$/;
