@@ -96,7 +96,7 @@ export class Session implements SignalSession {
       this.#member.negotiation.handleTrickle(trickle.candidateInit, trickle.target);
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error;
-      this.#member.responses.send(Reason.UNCLASSIFIED_ERROR, { case: 'trickle', value: trickle });
+      this.#member.responses.send(Reason.UNCLASSIFIED_ERROR, { case: 'trickle', value: trickle }, error.message);
     }
   }
 
