@@ -103,7 +103,7 @@ fn handle(
             }
         }
         PeerEvent::Path(pair) => {
-            transports.routes.learn(pair.local, pair.remote, index);
+            transports.routes.learn_path(pair.local, pair.remote, index);
             return Driven::Ready;
         }
         PeerEvent::Connected { profile, role } => {

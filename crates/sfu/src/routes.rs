@@ -11,8 +11,16 @@ use sluice_wire::stun::local_ufrag;
 #[derive(Debug, Default)]
 pub struct Routes {
     sockets: FxHashMap<SocketAddr, Socket>,
-    by_pair: FxHashMap<(SocketAddr, SocketAddr), usize>,
+    by_pair: FxHashMap<(SocketAddr, SocketAddr), Route>,
     by_ufrag: HashMap<String, usize>,
+}
+
+/// Whose an address is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Route {
+    peer: usize,
+    /// The way its media takes: checks from elsewhere never push it out.
+    is_path: bool,
 }
 
 /// A socket with the peers that use it.
@@ -44,8 +52,8 @@ impl Routes {
         {
             return Some(peer);
         }
-        if let Some(peer) = self.by_pair.get(&(local, remote)) {
-            return Some(*peer);
+        if let Some(route) = self.by_pair.get(&(local, remote)) {
+            return Some(route.peer);
         }
         self.by_ufrag.get(local_ufrag(datagram)?).copied()
     }
@@ -53,24 +61,33 @@ impl Routes {
     /// From now on what comes from `remote` is for `peer`. Only for a remote address that proved itself by an
     /// authenticated check; a check from a known address for another peer moves the address.
     pub fn learn(&mut self, local: SocketAddr, remote: SocketAddr, peer: usize) {
-        if self.by_pair.get(&(local, remote)) == Some(&peer) {
+        let pair = (local, remote);
+        if self.by_pair.get(&pair).is_some_and(|of| of.peer == peer) {
             return;
         }
-        let held = self.by_pair.values().filter(|of| **of == peer).count();
-        if held >= MAX_PAIRS {
-            let oldest = self
-                .by_pair
-                .iter()
-                .find(|(_, of)| **of == peer)
-                .map(|(pair, _)| *pair);
-            oldest.and_then(|pair| self.by_pair.remove(&pair));
+        let of_peer = |route: &Route| route.peer == peer;
+        if self.by_pair.values().filter(|of| of_peer(of)).count() >= MAX_PAIRS {
+            let spare = |(pair, of): (&_, &Route)| (of_peer(of) && !of.is_path).then_some(*pair);
+            let spare = self.by_pair.iter().find_map(spare);
+            spare.and_then(|pair| self.by_pair.remove(&pair));
         }
-        self.by_pair.insert((local, remote), peer);
+        let is_path = false;
+        self.by_pair.insert(pair, Route { peer, is_path });
+    }
+
+    /// The peer's media takes this way from now on.
+    pub fn learn_path(&mut self, local: SocketAddr, remote: SocketAddr, peer: usize) {
+        self.learn(local, remote, peer);
+        for (pair, route) in &mut self.by_pair {
+            if route.peer == peer {
+                route.is_path = *pair == (local, remote);
+            }
+        }
     }
 
     /// Forgets all routes to a peer.
     pub fn forget(&mut self, peer: usize) {
-        self.by_pair.retain(|_, of| *of != peer);
+        self.by_pair.retain(|_, of| of.peer != peer);
         self.by_ufrag.retain(|_, of| *of != peer);
         self.sockets.retain(|_, socket| {
             socket.peers.retain(|of| *of != peer);
@@ -160,6 +177,19 @@ mod tests {
         let mut routes = Routes::default();
         for port in 0..100 {
             routes.learn(address(1), address(port), 3);
+        }
+        assert!(routes.by_pair.len() <= MAX_PAIRS);
+    }
+
+    #[test]
+    fn checks_from_many_addresses_do_not_push_the_path_out() {
+        let mut routes = Routes::default();
+        for path in [7, 50] {
+            routes.learn_path(address(1), address(path), 3);
+            for port in 100..1_000 {
+                routes.learn(address(1), address(port), 3);
+            }
+            assert_eq!(routes.find(address(1), address(path), &[0x80; 40]), Some(3));
         }
         assert!(routes.by_pair.len() <= MAX_PAIRS);
     }
