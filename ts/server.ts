@@ -253,7 +253,7 @@ class SluiceServer implements Server {
     const limits = apiLimits(this.#config);
     const services: Record<string, TwirpService> = {
       'livekit.RoomService': roomService({ rooms: controls, participants: controls, directory, limits }),
-      'livekit.AgentDispatchService': agentDispatchService(controls, directory),
+      'livekit.AgentDispatchService': agentDispatchService(controls, directory, limits),
       ...unconnectedServices(),
     };
     const router = new TwirpRouter(services, (error, path) => {

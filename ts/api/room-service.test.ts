@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import {
+  AgentDispatch,
   ListRoomsResponse,
   MuteRoomTrackResponse,
   ParticipantInfo,
@@ -34,6 +35,8 @@ const controls: RoomControl & ParticipantControl & DispatchControl = {
   updateSubscriptions: () => called('updateSubscriptions', undefined),
   performRpc: () => called('performRpc', new PerformRpcResponse({ payload: 'p' })),
   listDispatches: async () => [],
+  createDispatch: ({ agentName }) => called('createDispatch', new AgentDispatch({ agentName })),
+  deleteDispatch: () => called('deleteDispatch', new AgentDispatch()),
 };
 const directory: RoomDirectory = {
   listRooms: async (names) =>
@@ -41,16 +44,12 @@ const directory: RoomDirectory = {
   listParticipants: async () => [],
   loadParticipant: async (_room, identity) => (identity === 'a' ? new ParticipantInfo({ identity }) : undefined),
 };
+const limits = { maxRoomNameLength: 8, maxMetadataSize: 10, maxAttributesSize: 10, maxParticipantNameLength: 8 };
 const bugs: unknown[] = [];
 const router = new TwirpRouter(
   {
-    'livekit.RoomService': roomService({
-      rooms: controls,
-      participants: controls,
-      directory,
-      limits: { maxRoomNameLength: 8, maxMetadataSize: 10, maxAttributesSize: 10, maxParticipantNameLength: 8 },
-    }),
-    'livekit.AgentDispatchService': agentDispatchService(controls, directory),
+    'livekit.RoomService': roomService({ rooms: controls, participants: controls, directory, limits }),
+    'livekit.AgentDispatchService': agentDispatchService(controls, directory, limits),
     ...unconnectedServices(),
   },
   (error) => bugs.push(error),
@@ -242,5 +241,27 @@ describe('services that need Redis', () => {
     assert.equal((await call('SIP/ListSIPTrunk', { admin: true }, {})).json.msg, 'sip not connected (redis required)');
     assert.equal((await call('SIP/TransferSIPParticipant', {}, {})).json.msg, 'Missing room name');
     assert.equal((await call('SIP/CreateSIPTrunk', { admin: true }, {})).json.code, 'bad_route');
+  });
+});
+
+describe('AgentDispatchService', () => {
+  it('takes deployments that can be part of a name', async () => {
+    const create = async (deployment: string) =>
+      (await call('AgentDispatchService/CreateDispatch', admin, { room: 'r', agentName: 'x', deployment })).json;
+    assert.equal((await create('blue')).agent_name, 'x');
+    assert.equal((await create('a_b')).msg, "deployment contains reserved character '_'");
+    assert.equal((await create('x'.repeat(65))).msg, 'deployment exceeds 64 bytes');
+    assert.equal((await create('a b')).code, 'invalid_argument');
+  });
+
+  it('refuses who may not administrate the room', async () => {
+    for (const method of ['CreateDispatch', 'DeleteDispatch', 'ListDispatch']) {
+      const { status, json } = await call(
+        `AgentDispatchService/${method}`,
+        { roomAdmin: true, room: 'x' },
+        { room: 'r' },
+      );
+      assert.deepEqual([status, json], [401, denied], method);
+    }
   });
 });

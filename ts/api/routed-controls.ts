@@ -2,7 +2,9 @@
 
 import type {
   AgentDispatch,
+  CreateAgentDispatchRequest,
   CreateRoomRequest,
+  DeleteAgentDispatchRequest,
   DeleteRoomRequest,
   MuteRoomTrackRequest,
   MuteRoomTrackResponse,
@@ -71,5 +73,13 @@ export class RoutedControls implements RoomControl, ParticipantControl, Dispatch
 
   async listDispatches(room: RoomName): Promise<AgentDispatch[]> {
     return (await this.#find(room)).listDispatches(room);
+  }
+
+  async createDispatch(request: CreateAgentDispatchRequest): Promise<AgentDispatch> {
+    return (await this.#find(request.room as RoomName)).createDispatch(request);
+  }
+
+  async deleteDispatch(request: DeleteAgentDispatchRequest): Promise<AgentDispatch> {
+    return (await this.#find(request.room as RoomName)).deleteDispatch(request);
   }
 }

@@ -6,7 +6,9 @@
 
 import type {
   AgentDispatch,
+  CreateAgentDispatchRequest,
   CreateRoomRequest,
+  DeleteAgentDispatchRequest,
   DeleteRoomRequest,
   MuteRoomTrackRequest,
   MuteRoomTrackResponse,
@@ -40,6 +42,7 @@ export interface ParticipantControl {
   mutePublishedTrack(request: MuteRoomTrackRequest): Promise<MuteRoomTrackResponse>;
   updateParticipant(request: UpdateParticipantRequest): Promise<ParticipantInfo>;
   updateSubscriptions(request: UpdateSubscriptionsRequest): Promise<void>;
+  /** One whose transports do not stand yet can't be called: `internal` "data channel is not available". */
   performRpc(request: PerformRpcRequest): Promise<PerformRpcResponse>;
 }
 
@@ -47,6 +50,10 @@ export interface ParticipantControl {
 export interface DispatchControl {
   /** Rejects with `not_found` where the room is not hosted here. */
   listDispatches(room: RoomName): Promise<AgentDispatch[]>;
+  /** Creates the room where it does not exist. */
+  createDispatch(request: CreateAgentDispatchRequest): Promise<AgentDispatch>;
+  /** The dispatch that was; `not_found` where there is no such room or dispatch. */
+  deleteDispatch(request: DeleteAgentDispatchRequest): Promise<AgentDispatch>;
 }
 
 /** What the store knows of rooms and participants, the whole cluster's. */

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  CreateAgentDispatchRequest,
   CreateRoomRequest,
   DataPacket,
+  DeleteAgentDispatchRequest,
   DeleteRoomRequest,
   DisconnectReason,
   MuteRoomTrackRequest,
@@ -252,6 +254,30 @@ test('a room that nobody configured has one dispatch without a name', async () =
   assert.deepEqual(
     dispatches.map(({ agentName, room }) => [agentName, room]),
     [['', 'room']],
+  );
+  await scene.close();
+});
+
+test('dispatches are added to a room, which is created for them, and taken back by their id', async () => {
+  const scene = new Scene();
+  const request = new CreateAgentDispatchRequest({ room: 'room', agentName: 'helper', metadata: 'm' });
+  const created = await scene.control.createDispatch(request);
+  assert.match(created.id, /^AD_/);
+  const names = async () => (await scene.control.listDispatches(ROOM)).map(({ agentName }) => agentName);
+  assert.deepEqual(await names(), ['', 'helper']);
+  const deletion = new DeleteAgentDispatchRequest({ room: 'room', dispatchId: created.id });
+  assert.equal((await scene.control.deleteDispatch(deletion)).agentName, 'helper');
+  assert.deepEqual(await names(), ['']);
+  await assert.rejects(scene.control.deleteDispatch(deletion), rejectsWith('not_found', /dispatch ID not found/));
+  await scene.close();
+});
+
+test('a participant whose transports do not stand yet can not be called', async () => {
+  const scene = new Scene();
+  await scene.join('alice');
+  await assert.rejects(
+    scene.control.performRpc(new PerformRpcRequest({ room: 'room', destinationIdentity: 'alice', method: 'm' })),
+    rejectsWith('internal', /data channel is not available/),
   );
   await scene.close();
 });

@@ -2,7 +2,9 @@
 
 import {
   type AgentDispatch,
+  type CreateAgentDispatchRequest,
   CreateRoomRequest,
+  type DeleteAgentDispatchRequest,
   type DeleteRoomRequest,
   type MuteRoomTrackRequest,
   MuteRoomTrackResponse,
@@ -94,12 +96,27 @@ export class RoomControls implements RoomControl, ParticipantControl, DispatchCo
   }
 
   async performRpc(request: PerformRpcRequest): Promise<PerformRpcResponse> {
-    const { room } = this.#find({ room: request.room, identity: request.destinationIdentity });
+    const { room, member } = this.#find({ room: request.room, identity: request.destinationIdentity });
+    if (!member.participant.active) throw new RpcError('internal', 'data channel is not available');
     return new PerformRpcResponse({ payload: await room.data.rpc.perform(request) });
   }
 
   async listDispatches(room: RoomName): Promise<AgentDispatch[]> {
     return this.#room(room).dispatches.all();
+  }
+
+  /** A room that nobody joined yet is hosted for it. */
+  async createDispatch(request: CreateAgentDispatchRequest): Promise<AgentDispatch> {
+    const room = await this.#rooms.acquire(new CreateRoomRequest({ name: request.room }), true);
+    try {
+      return room.dispatches.add(request);
+    } finally {
+      room.release();
+    }
+  }
+
+  async deleteDispatch(request: DeleteAgentDispatchRequest): Promise<AgentDispatch> {
+    return this.#room(request.room).dispatches.remove(request.dispatchId);
   }
 
   #room(name: string): Room {

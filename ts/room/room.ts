@@ -61,7 +61,7 @@ export class Room {
     this.name = stored.room.name as RoomName;
     this.config = config;
     this.log = context.log.child({ room: this.name, roomID: stored.room.sid });
-    this.dispatches = new AgentDispatches(stored, clock.now());
+    this.dispatches = new AgentDispatches(stored, clock);
     this.#context = context;
     this.#internal = stored.internal;
     this.#onClosed = onClosed;
