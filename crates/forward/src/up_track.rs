@@ -1,5 +1,6 @@
 //! A published track as it comes in: one SDP section with up to three simulcast layers, or one stream.
 
+mod links;
 mod outcome;
 mod settings;
 mod spatial_layers;
@@ -18,7 +19,7 @@ pub use spatial_layers::LayerInfo;
 use spatial_layers::SpatialLayers;
 
 use crate::audio_level::{AudioLevelMeter, Loudness};
-use crate::layers::{LayerStates, Layers, MAX_SPATIAL};
+use crate::layers::{Layers, MAX_SPATIAL};
 use crate::packet::PacketMeta;
 use crate::quality::{Quality, QualityScorer, WindowSample};
 use crate::ring::Stored;
@@ -148,50 +149,6 @@ impl UpTrack {
         Ok(meta)
     }
 
-    /// A packet that a link carried from the worker where the track is published, as its up track saw it there. It
-    /// goes into the ring; feedback and measurements are the other end's.
-    pub fn handle_linked(
-        &mut self,
-        now: Instant,
-        meta: &PacketMeta,
-        descriptor: &[u8],
-        payload: &[u8],
-    ) -> Result<PacketMeta, Discard> {
-        let meta = PacketMeta {
-            arrival: now,
-            ..*meta
-        };
-        let stream = self
-            .streams
-            .get_mut(usize::from(meta.layer))
-            .ok_or(Discard::UnknownLayer)?;
-        if stream.ring.get(meta.sequence).is_some() {
-            return Err(Discard::Duplicate);
-        }
-        if !stream.ring.insert(meta, descriptor, payload) {
-            return Err(Discard::TooOld);
-        }
-        if stream.epoch != meta.epoch {
-            stream.epoch = meta.epoch;
-            stream.sender_report = None;
-        }
-        let codec = self
-            .settings
-            .codecs
-            .iter()
-            .find(|codec| codec.pt == meta.pt);
-        let clock_rate = codec.map_or(0, |codec| codec.clock_rate);
-        if clock_rate != 0 {
-            stream.clock_rate = clock_rate;
-        }
-        Ok(meta)
-    }
-
-    /// What the up track at the other end of the link sees of the layers: [`Self::view`] shows that from now on.
-    pub const fn handle_linked_layers(&mut self, states: LayerStates) {
-        self.layers.show_home(states);
-    }
-
     /// The sender report of a stream: `ntp` UQ32.32 seconds, `rtp` on the stream's clock.
     pub fn handle_sender_report(&mut self, now: Instant, layer: u8, ntp: u64, rtp: u32) {
         if let Some(stream) = self.streams.get_mut(usize::from(layer)) {
@@ -261,9 +218,13 @@ impl UpTrack {
         }
     }
 
-    /// The highest layer that subscribers want, which the quality score measures against.
+    /// The highest layer that subscribers want. The quality score measures against it, and layers that are wanted
+    /// anew, which the publisher may have paused meanwhile, count as active from their first packet on.
     pub fn set_wanted(&mut self, now: Instant, wanted: Wanted) {
-        self.wanted = Some(wanted);
+        let former = self.wanted.replace(wanted).map_or(0, Wanted::layers);
+        if !self.settings.muted {
+            self.layers.expect(former..wanted.layers());
+        }
         self.apply_quality_hold(now);
         self.measure_missing(now);
     }
@@ -292,11 +253,6 @@ impl UpTrack {
             *report = stream.sender_report;
         }
         view
-    }
-
-    /// What the far end of a link has to know of the layers.
-    pub fn layer_states(&self) -> LayerStates {
-        self.layers.states()
     }
 
     /// The SSRC of a stream, once a packet came in.

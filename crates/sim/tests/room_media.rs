@@ -186,7 +186,7 @@ fn late_subscriber_sees_a_picture_at_once_and_the_publisher_is_asked_seldom() {
     );
 }
 
-/// The top layer ends, then returns; the trackers take ten seconds to believe it (livekit's numbers).
+/// The top layer ends, then returns; the trackers take a second to believe it.
 fn lose_top_layer(workers: u16) {
     let mut room = room(LinkSettings::delayed(MS(20)), workers, 2, 9);
     connect(&mut room);
@@ -202,7 +202,7 @@ fn lose_top_layer(workers: u16) {
     let shown = frames_within(&mut room, subscription, SEC(2));
     assert!(shown[1] >= 55, "{shown:?}");
     set(&mut room, true);
-    room.world.run_for(SEC(14));
+    room.world.run_for(SEC(3));
     let shown = frames_within(&mut room, subscription, SEC(2));
     assert!(shown[2] >= 55, "{shown:?}");
     let report = room.report(subscription);
@@ -218,6 +218,37 @@ fn lost_top_layer_falls_back_and_returns() {
 #[test]
 fn lost_top_layer_falls_back_and_returns_across_workers() {
     lose_top_layer(2);
+}
+
+#[test]
+fn a_layer_paused_while_nobody_wanted_it_returns_at_once() {
+    for workers in [1, 2] {
+        let mut room = room(LinkSettings::delayed(MS(20)), workers, 2, 12);
+        connect(&mut room);
+        let track = room.publish_video(0, 3);
+        let subscription = room.subscribe(1, track);
+        room.world.run_for(SEC(3));
+        let set = |room: &mut Room, active| {
+            let camera = room.world.clients[0].camera.as_mut().unwrap();
+            camera.set_active(2, active);
+        };
+        for _ in 0..3 {
+            room.want(subscription, true, 0, 3);
+            room.world.run_for(SEC(1));
+            set(&mut room, false);
+            room.world.run_for(SEC(5));
+            room.want(subscription, true, 2, 3);
+            room.world.run_for(MS(100));
+            set(&mut room, true);
+            room.world.run_for(MS(1_500));
+            let shown = frames_within(&mut room, subscription, SEC(1));
+            assert!(shown[2] >= 25, "{workers} workers: {shown:?}");
+        }
+        assert_sound(
+            &room.report(subscription),
+            &format!("{workers} workers, paused layer"),
+        );
+    }
 }
 
 #[test]

@@ -49,3 +49,13 @@ pub enum Wanted {
     /// This layer and those below.
     UpTo(u8),
 }
+
+impl Wanted {
+    /// How many spatial layers that is.
+    pub(super) const fn layers(self) -> u8 {
+        match self {
+            Self::Nothing => 0,
+            Self::UpTo(layer) => layer.saturating_add(1),
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! The spatial layers of a published track: simulcast streams, or layers within one SVC stream.
 
+use std::ops::Range;
 use std::time::Instant;
 
 use sluice_wire::codec::MediaKind;
@@ -109,6 +110,16 @@ impl SpatialLayers {
             tracker.set_paused(paused);
         }
         was_active
+    }
+
+    /// The next packet of these layers makes them active, where they are not.
+    pub(super) fn expect(&mut self, layers: Range<u8>) {
+        let layers = usize::from(layers.start)..usize::from(layers.end).min(MAX_SPATIAL);
+        for tracker in self.trackers.get_mut(layers).into_iter().flatten() {
+            if !tracker.is_active() {
+                tracker.set_paused(false);
+            }
+        }
     }
 
     /// Layers published.

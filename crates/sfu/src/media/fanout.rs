@@ -1,5 +1,5 @@
-//! The end of a turn for tracks: *for subscriber { for packet }*, then once to each worker that wants them, then
-//! what the track itself has to say.
+//! The end of a turn for tracks: *for subscriber { for packet }*, then what the track itself has to say, then
+//! once to each worker that wants them.
 
 use std::time::{Duration, Instant};
 
@@ -28,8 +28,9 @@ impl Media {
             };
             self.serving.track = Some(index);
             let served = track.fan_out(turn, &mut self.serving.transport);
-            track.pass_to_links(&mut self.pool, turn.outbox);
+            // What the layers are comes before the packet that made one active: it may be its key frame.
             let due = track.conclude(turn, served);
+            track.pass_to_links(&mut self.pool, turn.outbox);
             track.pending.clear();
             self.timers.set(index, due);
         }
