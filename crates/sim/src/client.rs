@@ -342,18 +342,13 @@ impl Client {
             self.unknown_packets += 1;
             return;
         };
-        match self
-            .inbound
-            .iter_mut()
-            .find(|inbound| inbound.owns(view.header().ssrc))
-        {
-            Some(inbound) => inbound.handle_rtp(now, &view),
-            None => {
-                self.unknown_packets += 1;
-                if let Some(unknown) = &mut self.unknown {
-                    unknown.push(packet.to_vec());
-                }
-            }
+        let ssrc = view.header().ssrc;
+        if let Some(inbound) = self.inbound.iter_mut().find(|inbound| inbound.owns(ssrc)) {
+            return inbound.handle_rtp(now, &view);
+        }
+        self.unknown_packets += 1;
+        if let Some(unknown) = &mut self.unknown {
+            unknown.push(packet.to_vec());
         }
     }
 
