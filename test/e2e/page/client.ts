@@ -51,6 +51,7 @@ export class PageClient {
   readonly #ears = new Map<string, Ear>();
   readonly #stops = new Map<string, () => void>();
   readonly #viewed: RemoteTrack[] = [];
+  #size: [number, number] | undefined;
 
   async join(options: JoinOptions): Promise<string> {
     const {
@@ -133,8 +134,56 @@ export class PageClient {
 
   #attach(track: RemoteTrack, participant: RemoteParticipant): void {
     const key = `${participant.identity} ${track.source}`;
-    if (track.kind === Track.Kind.Video) this.#watchers.set(key, new Watcher(track.attach() as HTMLVideoElement));
-    else this.#ears.set(key, new Ear(track));
+    if (track.kind === Track.Kind.Video) {
+      this.#watchers.set(key, new Watcher(track.attach() as HTMLVideoElement, this.#size));
+    } else {
+      this.#ears.set(key, new Ear(track));
+    }
+  }
+
+  /** Pictures are shown at this size, CSS pixels, from their first on. */
+  showAt(width: number, height: number): void {
+    this.#size = [width, height];
+  }
+
+  /** Shows somebody's camera at another size. */
+  resize(identity: string, width: number, height: number): void {
+    this.#watchers.get(`${identity} ${Track.Source.Camera}`)?.resize(width, height);
+  }
+
+  /** Takes somebody's camera out of sight, or brings it back. */
+  hide(identity: string, hidden: boolean): void {
+    this.#watchers.get(`${identity} ${Track.Source.Camera}`)?.hide(hidden);
+  }
+
+  /** Resolves once layers of these heights, and no others, leave this client for a track of its own. */
+  async sends(sid: string, heights: number[], timeout = 20_000): Promise<void> {
+    const sender = (this.#local(sid).track as LocalVideoTrack).sender;
+    let last = new Map<string, number>();
+    let sent: number[] = [];
+    const moving = async () => {
+      const report = await sender?.getStats();
+      const layers = [...(report?.values() ?? [])].filter((entry) => entry.type === 'outbound-rtp');
+      const now = new Map(layers.map(({ rid, framesSent }) => [rid as string, (framesSent as number) ?? 0]));
+      sent = layers
+        .filter(({ rid }) => (now.get(rid) ?? 0) > (last.get(rid) ?? 0))
+        .map(({ frameHeight }) => frameHeight);
+      last = now;
+      await new Promise((resolve) => setTimeout(resolve, 700));
+    };
+    await moving();
+    try {
+      await this.until(
+        async () => {
+          await moving();
+          return JSON.stringify(sent.sort((a, b) => a - b)) === JSON.stringify(heights) || undefined;
+        },
+        `layers ${heights}`,
+        timeout,
+      );
+    } catch (error) {
+      throw new Error(`sends ${sent}; ${(error as Error).message}`);
+    }
   }
 
   /** Resolves with the detail of the first such event, past or to come; each is given out once. */
@@ -281,6 +330,22 @@ export class PageClient {
     );
   }
 
+  /** Where each peer connection sends to, as in `127.0.0.1:7882` or `[::1]:7882`. */
+  async paths(): Promise<string[]> {
+    const { pcManager } = (this.room as unknown as { engine: { pcManager?: PeerConnections } }).engine;
+    const paths: string[] = [];
+    for (const connection of [pcManager?.publisher, pcManager?.subscriber]) {
+      const report = await connection?.getStats();
+      for (const entry of report?.values() ?? []) {
+        if (entry.type !== 'transport') continue;
+        const pair = report?.get(entry.selectedCandidatePairId);
+        const { address, port } = report?.get(pair?.remoteCandidateId) ?? {};
+        paths.push(`${address?.includes(':') ? `[${address}]` : address}:${port}`);
+      }
+    }
+    return paths;
+  }
+
   async describe(): Promise<string> {
     const lines: string[] = [];
     for (const participant of this.room.remoteParticipants.values()) {
@@ -331,6 +396,12 @@ export class PageClient {
   async leave(): Promise<void> {
     await this.room.disconnect();
   }
+}
+
+/** What livekit-client keeps of its peer connections. */
+interface PeerConnections {
+  publisher?: { getStats(): Promise<RTCStatsReport> | undefined };
+  subscriber?: { getStats(): Promise<RTCStatsReport> | undefined };
 }
 
 declare global {

@@ -48,8 +48,9 @@ export class Watcher {
   frames = 0;
   #closed = false;
 
-  constructor(video: HTMLVideoElement) {
+  constructor(video: HTMLVideoElement, size?: [number, number]) {
     this.#video = video;
+    if (size !== undefined) this.resize(...size);
     video.muted = true;
     document.body.append(video);
     void video.play();
@@ -73,6 +74,15 @@ export class Watcher {
     const color = prevailing(pixels);
     // Black between two pictures (a mute, a new key frame) is none yet.
     return color === 'none' ? undefined : { width: videoWidth, height: videoHeight, color };
+  }
+
+  /** CSS pixels. */
+  resize(width: number, height: number): void {
+    Object.assign(this.#video.style, { width: `${width}px`, height: `${height}px` });
+  }
+
+  hide(hidden: boolean): void {
+    this.#video.style.display = hidden ? 'none' : '';
   }
 
   close(): void {
