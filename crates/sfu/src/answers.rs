@@ -3,52 +3,67 @@
 use sluice_peer::DropReason;
 use sluice_wire::codec::MediaKind;
 
+use crate::command::Query;
+use crate::data::router::Router;
 use crate::event::Answer;
+use crate::media::Media;
 use crate::stats::Counters;
-use crate::transports::Transport;
+use crate::transports::{Transport, Transports};
 
-/// How much of everything a worker holds at the moment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Gauges {
-    /// Transports.
-    pub peers: usize,
-    /// Tracks published here.
-    pub up_tracks: usize,
-    /// Subscriptions here.
-    pub down_tracks: usize,
-    /// Tracks that come in over links, and workers that get ours.
-    pub links: usize,
-    /// Rooms of data routing.
-    pub rooms: usize,
-    /// Participants of data routing.
-    pub participants: usize,
-    /// Routes to transports.
-    pub routes: usize,
+/// What a worker holds, to answer from.
+pub struct Holdings<'a> {
+    /// Its transports.
+    pub transports: &'a Transports,
+    /// Its tracks.
+    pub media: &'a Media,
+    /// Its participants.
+    pub data: &'a Router,
+    /// What it counted.
+    pub counters: &'a Counters,
 }
 
-/// Counters and gauges of a worker.
-pub fn worker_stats(counters: &Counters, gauges: Gauges) -> Answer {
-    let held = [
-        ("peers", gauges.peers),
-        ("up_tracks", gauges.up_tracks),
-        ("down_tracks", gauges.down_tracks),
-        ("links", gauges.links),
-        ("rooms", gauges.rooms),
-        ("participants", gauges.participants),
-        ("routes", gauges.routes),
-    ];
-    let held = held.into_iter().map(|(name, value)| (name, value as u64));
-    Answer::WorkerStats {
-        counters: counters
-            .iter()
-            .chain(held)
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect(),
+impl Holdings<'_> {
+    /// Answers a question.
+    pub fn answer(&self, query: &Query) -> Answer {
+        match query {
+            Query::WorkerStats => self.worker_stats(),
+            Query::PeerStats { peer } => {
+                let index = self.transports.index(*peer);
+                let transport = index.and_then(|index| self.transports.get(index));
+                let kinds = transport.map(|transport| self.media.kinds(transport));
+                peer_stats(transport, kinds.unwrap_or_default())
+            }
+            Query::DataSequence { participant } => Answer::DataSequence {
+                sequence: self.data.sequence(*participant),
+            },
+        }
+    }
+
+    /// Counters, and how much of everything there is at the moment.
+    fn worker_stats(&self) -> Answer {
+        let (rooms, participants) = self.data.len();
+        let (up_tracks, down_tracks, links) = self.media.count();
+        let held = [
+            ("peers", self.transports.len()),
+            ("up_tracks", up_tracks),
+            ("down_tracks", down_tracks),
+            ("links", links),
+            ("rooms", rooms),
+            ("participants", participants),
+            ("routes", self.transports.routes.len()),
+        ];
+        let held = held.into_iter().map(|(name, value)| (name, value as u64));
+        let counters = self.counters.iter().chain(held);
+        Answer::WorkerStats {
+            counters: counters
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+        }
     }
 }
 
 /// Counters of a transport.
-pub fn peer_stats(transport: Option<&Transport>, tracks: Vec<MediaKind>) -> Answer {
+fn peer_stats(transport: Option<&Transport>, tracks: Vec<MediaKind>) -> Answer {
     let Some(transport) = transport else {
         return Answer::PeerStats {
             found: false,

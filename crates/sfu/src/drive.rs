@@ -8,7 +8,7 @@ use sluice_peer::{
 };
 
 use crate::command::DtlsRole;
-use crate::data::room::Delivery;
+use crate::data::delivery::Delivery;
 use crate::data::router::Router;
 use crate::egress::Egress;
 use crate::event::{Event, IceState, PeerCloseReason};

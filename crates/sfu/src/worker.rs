@@ -10,13 +10,13 @@ use sluice_peer::{ChannelSettings, Received};
 use sluice_wire::classify::{Kind, classify};
 use sluice_wire::id::{PeerId, WorkerId};
 
-use crate::answers::{self, Gauges};
-use crate::command::{Command, ExtensionIds, OpenPeer, Query};
+use crate::answers::Holdings;
+use crate::command::{Command, ExtensionIds, OpenPeer};
 use crate::config::{LocalAddress, WorkerConfig};
 use crate::data::router::{Output, Router};
 use crate::drive::{self, Driven};
 use crate::egress::{Egress, Transmit};
-use crate::event::{Answer, Event, PeerCloseReason};
+use crate::event::{Event, PeerCloseReason};
 use crate::link::LinkMessage;
 use crate::media::{Media, Turn, Wish};
 use crate::outbox::Outbox;
@@ -133,7 +133,13 @@ impl Worker {
                     .send(now, to, &packet, &destinations, except, counters);
             }
             Command::Query { id, query } => {
-                let answer = self.answer(&query);
+                let all = Holdings {
+                    transports: &self.transports,
+                    media: &self.media,
+                    data: &self.data,
+                    counters: &self.outbox.counters,
+                };
+                let answer = all.answer(&query);
                 self.outbox.report(Event::Answer { id, answer });
             }
             command => self.handle_track_command(now, command),
@@ -255,35 +261,6 @@ impl Worker {
         if let Some(index) = self.transports.index(peer) {
             self.receive(now, index, Some(packet), stage);
             self.transports.touch(index);
-        }
-    }
-
-    fn answer(&self, query: &Query) -> Answer {
-        match query {
-            Query::WorkerStats => answers::worker_stats(&self.outbox.counters, self.gauges()),
-            Query::PeerStats { peer } => {
-                let index = self.transports.index(*peer);
-                let transport = index.and_then(|index| self.transports.get(index));
-                let kinds = transport.map(|transport| self.media.kinds(transport));
-                answers::peer_stats(transport, kinds.unwrap_or_default())
-            }
-            Query::DataSequence { participant } => Answer::DataSequence {
-                sequence: self.data.sequence(*participant),
-            },
-        }
-    }
-
-    fn gauges(&self) -> Gauges {
-        let (rooms, participants) = self.data.len();
-        let (up_tracks, down_tracks, links) = self.media.count();
-        Gauges {
-            peers: self.transports.len(),
-            up_tracks,
-            down_tracks,
-            links,
-            rooms,
-            participants,
-            routes: self.transports.routes.len(),
         }
     }
 

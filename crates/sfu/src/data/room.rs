@@ -1,6 +1,5 @@
 //! The participants of one room that live on this worker, and which of them a message is for.
 
-use bytes::Bytes;
 use sluice_wire::id::{ParticipantId, PeerId, WorkerId};
 
 use super::joining::Joining;
@@ -131,21 +130,6 @@ impl Destinations {
             except,
         }
     }
-}
-
-/// One message for one receiver's transport.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivery {
-    /// The transport.
-    pub peer: PeerId,
-    /// Its channel.
-    pub channel: u16,
-    /// Decides how much may wait.
-    pub reliable: bool,
-    /// Binary or text.
-    pub binary: bool,
-    /// The message, shared by all receivers.
-    pub message: Bytes,
 }
 
 /// Destinations looked at in one packet: the largest room's worth.

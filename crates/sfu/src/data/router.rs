@@ -9,8 +9,9 @@ use sluice_wire::id::{ParticipantId, PeerId, RoomId, WorkerId};
 
 use super::base64;
 use super::channels::{Channels, Lane};
-use super::packet::{Body, Packet, Sender, wrap};
-use super::room::{Audience, Delivery, Destinations, Room};
+use super::delivery::{Delivery, PacketPosting, RawPosting};
+use super::packet::{Body, Packet, Sender};
+use super::room::{Audience, Destinations, Room};
 use crate::command::ParticipantConfig;
 use crate::event::Event;
 use crate::link::{DataBody, DataMessage};
@@ -36,14 +37,6 @@ pub enum Output {
     Link(WorkerId, DataMessage),
     /// Report to the control plane.
     Report(Event),
-}
-
-/// A packet on its way to receivers of this worker.
-struct Posting {
-    room: RoomId,
-    reliable: bool,
-    sequenced: bool,
-    message: Bytes,
 }
 
 impl Router {
@@ -216,13 +209,12 @@ impl Router {
         };
         let mut to = Destinations::of(&packet);
         to.identities.extend_from_slice(also);
-        let posting = Posting {
-            room,
+        let posting = PacketPosting {
             reliable,
             sequenced: packet.sequence() > 0,
             message: Bytes::from(rewritten),
         };
-        self.deliver_packet(now, to.audience(except), &posting, counters);
+        self.deliver_packet(now, room, to.audience(except), &posting, counters);
     }
 
     /// What to do next.
@@ -357,13 +349,13 @@ impl Router {
                     return;
                 };
                 let to = Destinations::of(&view);
-                let posting = Posting {
-                    room: message.room,
+                let posting = PacketPosting {
                     reliable: *reliable,
                     sequenced: view.sequence() > 0,
                     message: packet.clone(),
                 };
-                self.deliver_packet(now, to.audience(message.sender), &posting, counters);
+                let audience = to.audience(message.sender);
+                self.deliver_packet(now, message.room, audience, &posting, counters);
             }
             DataBody::Raw {
                 identity,
@@ -375,7 +367,12 @@ impl Router {
                     sids: &[],
                     except: message.sender,
                 };
-                self.deliver_raw(message.room, audience, identity, *binary, bytes, counters);
+                let posting = RawPosting {
+                    identity,
+                    binary: *binary,
+                    message: bytes,
+                };
+                self.deliver_raw(message.room, audience, &posting, counters);
             }
         }
     }
@@ -383,89 +380,30 @@ impl Router {
     fn deliver_packet(
         &mut self,
         now: Instant,
+        room: RoomId,
         audience: Audience,
-        posting: &Posting,
+        posting: &PacketPosting,
         counters: &mut Counters,
     ) {
-        let Posting {
-            reliable,
-            sequenced,
-            ref message,
-            ..
-        } = *posting;
-        let Some(room) = self.rooms.get_mut(&posting.room) else {
-            return;
-        };
-        let lane = if reliable {
-            Lane::Reliable
-        } else {
-            Lane::Lossy
-        };
-        for (peer, member) in room.receivers(audience) {
-            let channel = self
-                .channels
-                .get(&peer)
-                .and_then(|channels| channels.first(lane));
-            match channel {
-                Some(channel) => self.outputs.push_back(Output::Deliver(Delivery {
-                    peer,
-                    channel,
-                    reliable,
-                    binary: true,
-                    message: message.clone(),
-                })),
-                None if reliable && member.joining.hold(now, sequenced, message.clone()) => {}
-                None => counters.drop_data_no_channel += 1,
-            }
+        if let Some(room) = self.rooms.get_mut(&room) {
+            let outputs = &mut self.outputs;
+            let out = |delivery| outputs.push_back(Output::Deliver(delivery));
+            counters.drop_data_no_channel +=
+                posting.deliver(now, room, audience, &self.channels, out);
         }
     }
 
-    /// Receivers that know packets get it wrapped as one; those that only have channels of their own get it raw.
     fn deliver_raw(
         &mut self,
         room: RoomId,
         audience: Audience,
-        identity: &str,
-        binary: bool,
-        message: &Bytes,
+        posting: &RawPosting,
         counters: &mut Counters,
     ) {
-        let Some(room) = self.rooms.get_mut(&room) else {
-            return;
-        };
-        let wrapped = Bytes::from(wrap(identity, message));
-        for (peer, _) in room.receivers(audience) {
-            let Some(channels) = self.channels.get(&peer) else {
-                counters.drop_data_no_channel += 1;
-                continue;
-            };
-            let packets = channels
-                .first(Lane::Reliable)
-                .map(|channel| (channel, true));
-            let packets =
-                packets.or_else(|| channels.first(Lane::Lossy).map(|channel| (channel, false)));
-            let raw = channels.first(Lane::Unlabeled);
-            let delivery = match (packets, raw) {
-                (Some((channel, reliable)), _) => Delivery {
-                    peer,
-                    channel,
-                    reliable,
-                    binary: true,
-                    message: wrapped.clone(),
-                },
-                (None, Some(channel)) => Delivery {
-                    peer,
-                    channel,
-                    reliable: true,
-                    binary,
-                    message: message.clone(),
-                },
-                (None, None) => {
-                    counters.drop_data_no_channel += 1;
-                    continue;
-                }
-            };
-            self.outputs.push_back(Output::Deliver(delivery));
+        if let Some(room) = self.rooms.get_mut(&room) {
+            let outputs = &mut self.outputs;
+            let out = |delivery| outputs.push_back(Output::Deliver(delivery));
+            counters.drop_data_no_channel += posting.deliver(room, audience, &self.channels, out);
         }
     }
 

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::super::packet::wrap;
 use super::*;
 use crate::data::proto::put_bytes;
 use crate::data::proto::put_varint;
