@@ -32,7 +32,6 @@ pub enum DropReason {
     SrtpUnauthentic,
     SrtpReplayed,
     SrtpTooOld,
-    SrtpTooManySsrcs,
     /// RTCP in the clear.
     SrtpUnencrypted,
     /// After the end.
@@ -41,7 +40,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 18] = [
         Self::Oversize,
         Self::Unclassified,
         Self::StunMalformed,
@@ -58,7 +57,6 @@ impl DropReason {
         Self::SrtpUnauthentic,
         Self::SrtpReplayed,
         Self::SrtpTooOld,
-        Self::SrtpTooManySsrcs,
         Self::SrtpUnencrypted,
         Self::Closed,
     ];
@@ -82,7 +80,6 @@ impl DropReason {
             Self::SrtpUnauthentic => "srtp_unauthentic",
             Self::SrtpReplayed => "srtp_replayed",
             Self::SrtpTooOld => "srtp_too_old",
-            Self::SrtpTooManySsrcs => "srtp_too_many_ssrcs",
             Self::SrtpUnencrypted => "srtp_unencrypted",
             Self::Closed => "closed",
         }
@@ -106,7 +103,6 @@ impl DropReason {
             Reject::Unauthentic => Self::SrtpUnauthentic,
             Reject::Replayed => Self::SrtpReplayed,
             Reject::TooOld => Self::SrtpTooOld,
-            Reject::TooManySsrcs => Self::SrtpTooManySsrcs,
             Reject::Unencrypted => Self::SrtpUnencrypted,
         }
     }

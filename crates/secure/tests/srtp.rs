@@ -227,22 +227,47 @@ fn rtcp_opens_once() {
 }
 
 #[test]
-fn ssrcs_beyond_the_cap_are_rejected_and_known_ones_go_on() {
+fn ssrcs_with_a_window_are_capped_and_the_busy_ones_stay() {
     let (mut sender, mut receiver) = pair(SrtpProfile::AeadAes128Gcm);
-    for ssrc in 0..1_000_u32 {
-        let opened = receiver.unprotect_rtp(&mut seal(&mut sender, ssrc, 1, b"flood"));
-        if (ssrc as usize) < MAX_INBOUND_SSRCS {
-            assert!(opened.is_ok());
-        } else {
-            assert_eq!(opened, Err(Reject::TooManySsrcs));
-        }
+    for ssrc in 1..1_000_u32 {
+        let mut media = seal(&mut sender, 0, ssrc as u16, b"media");
+        assert!(receiver.unprotect_rtp(&mut media).is_ok());
+        let mut flood = seal(&mut sender, ssrc, 1, b"flood");
+        assert!(receiver.unprotect_rtp(&mut flood.clone()).is_ok());
+        assert!(receiver.ssrcs().len() <= MAX_INBOUND_SSRCS);
+        assert_eq!(receiver.unprotect_rtp(&mut flood), Err(Reject::Replayed));
     }
-    assert_eq!(receiver.ssrcs().len(), MAX_INBOUND_SSRCS);
-    assert!(
-        receiver
-            .unprotect_rtp(&mut seal(&mut sender, 63, 2, b"media"))
-            .is_ok()
+    assert!(receiver.ssrcs().contains(&0));
+}
+
+#[test]
+fn stream_that_made_room_comes_back_under_its_rollover_counter_and_nothing_of_it_passes_twice() {
+    let (mut sender, mut receiver) = pair(SrtpProfile::AeadAes128Gcm);
+    // Across a wrap, so that the rollover counter counts.
+    let mut heard = Vec::new();
+    for sequence in [65_000, 65_500, 10, 30_000] {
+        let packet = seal(&mut sender, 7, sequence, b"media");
+        assert!(receiver.unprotect_rtp(&mut packet.clone()).is_ok());
+        heard.push(packet);
+    }
+    let late = seal(&mut sender, 7, 29_999, b"late");
+    for ssrc in 100..100 + MAX_INBOUND_SSRCS as u32 {
+        let mut other = seal(&mut sender, ssrc, 1, b"other");
+        assert!(receiver.unprotect_rtp(&mut other).is_ok());
+    }
+    assert!(!receiver.ssrcs().contains(&7), "it made room");
+    for packet in &heard {
+        assert!(receiver.unprotect_rtp(&mut packet.clone()).is_err());
+    }
+    assert_eq!(
+        receiver.unprotect_rtp(&mut late.clone()),
+        Err(Reject::TooOld)
     );
+    let mut next = seal(&mut sender, 7, 30_001, b"media");
+    assert!(receiver.unprotect_rtp(&mut next).is_ok());
+    for packet in &heard {
+        assert!(receiver.unprotect_rtp(&mut packet.clone()).is_err());
+    }
 }
 
 #[test]

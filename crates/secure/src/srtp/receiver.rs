@@ -1,5 +1,7 @@
 //! Unprotecting what arrives.
 
+use std::collections::VecDeque;
+
 use thiserror::Error;
 
 use super::cipher::{Context, SessionCipher};
@@ -35,22 +37,35 @@ pub enum Reject {
     /// Behind the replay window.
     #[error("packet too old")]
     TooOld,
-    /// A new SSRC beyond [`MAX_INBOUND_SSRCS`].
-    #[error("too many SSRCs")]
-    TooManySsrcs,
     /// SRTCP without the E flag, which no profile of ours sends.
     #[error("unencrypted SRTCP")]
     Unencrypted,
 }
 
-/// SSRCs one peer may send on, RTP and RTCP counted apart: more than any client uses (tracks × 3 layers × RTX), few
-/// enough that a flood of authenticated SSRCs costs nothing.
+/// SSRCs of one peer with a replay window, RTP and RTCP counted apart: more than any client uses at a time (tracks × 3
+/// layers × RTX), few enough that a flood of authenticated SSRCs costs nothing. A client that publishes again and
+/// again uses more in a day: the one that was silent longest makes room.
 pub const MAX_INBOUND_SSRCS: usize = 64;
 
 /// Replay state per authenticated SSRC; the SSRCs beside it so that the search reads four cache lines at most.
 struct Streams<const WORDS: usize> {
     ssrcs: Vec<u32>,
     windows: Vec<IndexWindow<WORDS>>,
+    /// By slot: which packet was its last, counted over all slots.
+    heard: Vec<u64>,
+    packets: u64,
+    /// SSRCs that made room and their highest index, latest last: when they come back, nothing that was heard passes
+    /// again and their rollover counter stands.
+    former: VecDeque<(u32, u64)>,
+}
+
+/// Where the state of an SSRC is.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Slot(usize),
+    /// It made room: its highest index.
+    Former(u64),
+    New,
 }
 
 impl SrtpReceiver {
@@ -70,7 +85,7 @@ impl SrtpReceiver {
         self.profile
     }
 
-    /// Authenticated SSRCs seen so far.
+    /// Authenticated SSRCs with a window.
     pub fn ssrcs(&self) -> &[u32] {
         &self.rtp_streams.ssrcs
     }
@@ -85,20 +100,17 @@ impl SrtpReceiver {
             .get(..end)
             .and_then(RtpFields::parse)
             .ok_or(Reject::Malformed)?;
-        let slot = self.rtp_streams.find(header.ssrc)?;
-        let window = self.rtp_streams.window(slot);
-        let index = window.map_or(Some(u64::from(header.sequence)), |window| {
-            window.estimate(header.sequence)
-        });
+        let place = self.rtp_streams.find(header.ssrc);
+        let index = self.rtp_streams.estimate(place, header.sequence);
         let index = index.ok_or(Reject::TooOld)?;
-        window.map_or(Ok(()), |window| window.check(index))?;
+        self.rtp_streams.check(place, index)?;
 
         let (clear, rest) = packet.split_at_mut(header.header_len);
         let (body, tag) = rest.split_at_mut(end - header.header_len);
         self.rtp
             .open(rtp_context(header.ssrc, index, clear), body, tag)
             .map_err(|_| Reject::Unauthentic)?;
-        self.rtp_streams.accept(slot, header.ssrc, index);
+        self.rtp_streams.accept(place, header.ssrc, index);
         Ok(end)
     }
 
@@ -120,10 +132,8 @@ impl SrtpReceiver {
             return Err(Reject::Unencrypted);
         }
         let index = u64::from(word & !ENCRYPTED_FLAG);
-        let slot = self.rtcp_streams.find(ssrc)?;
-        self.rtcp_streams
-            .window(slot)
-            .map_or(Ok(()), |window| window.check(index))?;
+        let place = self.rtcp_streams.find(ssrc);
+        self.rtcp_streams.check(place, index)?;
 
         let associated = rtcp_associated(clear, trailer);
         let context = Context {
@@ -136,7 +146,7 @@ impl SrtpReceiver {
         self.rtcp
             .open(context, body, tag)
             .map_err(|_| Reject::Unauthentic)?;
-        self.rtcp_streams.accept(slot, ssrc, index);
+        self.rtcp_streams.accept(place, ssrc, index);
         Ok(end)
     }
 }
@@ -146,31 +156,79 @@ impl<const WORDS: usize> Streams<WORDS> {
         Self {
             ssrcs: Vec::new(),
             windows: Vec::new(),
+            heard: Vec::new(),
+            packets: 0,
+            former: VecDeque::new(),
         }
     }
 
-    /// Where `ssrc` is kept, or where it would be: one past the last.
-    fn find(&self, ssrc: u32) -> Result<usize, Reject> {
-        match self.ssrcs.iter().position(|known| *known == ssrc) {
-            Some(slot) => Ok(slot),
-            None if self.ssrcs.len() < MAX_INBOUND_SSRCS => Ok(self.ssrcs.len()),
-            None => Err(Reject::TooManySsrcs),
+    #[inline]
+    fn find(&self, ssrc: u32) -> Place {
+        if let Some(slot) = self.ssrcs.iter().position(|known| *known == ssrc) {
+            return Place::Slot(slot);
+        }
+        let former = self.former.iter().find(|(known, _)| *known == ssrc);
+        former.map_or(Place::New, |(_, highest)| Place::Former(*highest))
+    }
+
+    #[inline]
+    fn estimate(&self, place: Place, sequence: u16) -> Option<u64> {
+        match place {
+            Place::Slot(slot) => self.windows.get(slot)?.estimate(sequence),
+            Place::Former(highest) => IndexWindow::<WORDS>::resumed(highest).estimate(sequence),
+            Place::New => Some(u64::from(sequence)),
         }
     }
 
-    fn window(&self, slot: usize) -> Option<&IndexWindow<WORDS>> {
-        self.windows.get(slot)
+    #[inline]
+    fn check(&self, place: Place, index: u64) -> Result<(), Stale> {
+        match place {
+            Place::Slot(slot) => self
+                .windows
+                .get(slot)
+                .map_or(Ok(()), |window| window.check(index)),
+            Place::Former(highest) if index <= highest => Err(Stale::TooOld),
+            Place::Former(_) | Place::New => Ok(()),
+        }
     }
 
     /// Remembers an authenticated packet.
-    fn accept(&mut self, slot: usize, ssrc: u32, index: u64) {
-        if slot == self.windows.len() {
-            self.ssrcs.push(ssrc);
-            self.windows.push(IndexWindow::new());
-        }
-        if let Some(window) = self.windows.get_mut(slot) {
+    #[inline]
+    fn accept(&mut self, place: Place, ssrc: u32, index: u64) {
+        let slot = match place {
+            Place::Slot(slot) => slot,
+            Place::Former(highest) => {
+                self.former.retain(|(known, _)| *known != ssrc);
+                self.settle(ssrc, IndexWindow::resumed(highest))
+            }
+            Place::New => self.settle(ssrc, IndexWindow::new()),
+        };
+        self.packets += 1;
+        if let (Some(window), Some(heard)) = (self.windows.get_mut(slot), self.heard.get_mut(slot))
+        {
             window.mark(index);
+            *heard = self.packets;
         }
+    }
+
+    /// Gives an SSRC a slot, if need be that of the one which was silent longest.
+    fn settle(&mut self, ssrc: u32, window: IndexWindow<WORDS>) -> usize {
+        if self.ssrcs.len() < MAX_INBOUND_SSRCS {
+            self.ssrcs.push(ssrc);
+            self.windows.push(window);
+            self.heard.push(0);
+            return self.ssrcs.len() - 1;
+        }
+        let silent = self.heard.iter().enumerate().min_by_key(|(_, at)| **at);
+        let slot = silent.map_or(0, |(slot, _)| slot);
+        if let (Some(known), Some(held)) = (self.ssrcs.get_mut(slot), self.windows.get_mut(slot)) {
+            if self.former.len() == MAX_FORMER_SSRCS {
+                self.former.pop_front();
+            }
+            self.former.push_back((*known, held.highest()));
+            (*known, *held) = (ssrc, window);
+        }
+        slot
     }
 }
 
@@ -204,3 +262,6 @@ const RTP_WINDOW_WORDS: usize = 16;
 
 /// 128 compound packets.
 const RTCP_WINDOW_WORDS: usize = 2;
+
+/// SSRCs without a window of which the highest index is still known: days of publishing again and again.
+const MAX_FORMER_SSRCS: usize = 1_024;

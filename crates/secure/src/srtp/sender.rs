@@ -1,5 +1,7 @@
 //! Protecting what we send.
 
+use std::collections::HashMap;
+
 use thiserror::Error;
 
 use super::cipher::{Context, SessionCipher};
@@ -20,6 +22,8 @@ pub struct SrtpSender {
     rtp: SessionCipher,
     rtcp: SessionCipher,
     streams: Vec<Stream>,
+    /// Places in `streams`: there may be thousands after a long day in a large room.
+    by_ssrc: HashMap<u32, u32>,
     /// Index of the next SRTCP packet, shared by all SSRCs: gaps in the index of one are allowed.
     rtcp_index: u32,
 }
@@ -67,6 +71,7 @@ impl SrtpSender {
             rtp: SessionCipher::for_rtp(profile, master),
             rtcp: SessionCipher::for_rtcp(profile, master),
             streams: Vec::new(),
+            by_ssrc: HashMap::new(),
             rtcp_index: FIRST_RTCP_INDEX,
         }
     }
@@ -83,18 +88,14 @@ impl SrtpSender {
 
     /// The stream of an SSRC: a new one with rollover counter 0, or the one it already has, indices kept.
     pub fn stream(&mut self, ssrc: u32) -> SendStream {
-        let at = self
-            .streams
-            .iter()
-            .position(|stream| stream.ssrc == ssrc)
-            .unwrap_or_else(|| {
-                self.streams.push(Stream {
-                    ssrc,
-                    indices: IndexWindow::new(),
-                });
-                self.streams.len() - 1
-            });
-        SendStream(at as u32)
+        let next = self.streams.len() as u32;
+        let streams = &mut self.streams;
+        let at = *self.by_ssrc.entry(ssrc).or_insert_with(|| {
+            let indices = IndexWindow::new();
+            streams.push(Stream { ssrc, indices });
+            next
+        });
+        SendStream(at)
     }
 
     /// The rollover counter a stream is at, the upper 32 bits of its index.

@@ -28,6 +28,19 @@ impl<const WORDS: usize> IndexWindow<WORDS> {
         }
     }
 
+    /// A window whose indices up to `highest` all count as used.
+    pub const fn resumed(highest: u64) -> Self {
+        Self {
+            highest: Some(highest),
+            used: [u64::MAX; WORDS],
+        }
+    }
+
+    /// The highest index used; 0 where none was.
+    pub fn highest(&self) -> u64 {
+        self.highest.unwrap_or(0)
+    }
+
     /// The rollover counter of the highest index: its upper 32 bits.
     pub fn rollover(&self) -> u32 {
         self.highest.map_or(0, |highest| (highest >> 16) as u32)
