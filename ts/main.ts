@@ -15,8 +15,8 @@ function version(): string {
   return manifest.version;
 }
 
-function settleFlags(flags: Flags): Settled {
-  return settle(loadFromFlags(flags, process.env), flags.dev === true);
+function settleFlags(flags: Flags, keysNeeded = true): Settled {
+  return settle(loadFromFlags(flags, process.env), flags.dev === true, keysNeeded);
 }
 
 async function serve(flags: Flags): Promise<void> {
@@ -60,7 +60,7 @@ function program(): Command {
     .action(() => generateKeys(print));
   const ports = root.command('ports').description('print the ports that the server is configured to use');
   addFlags(ports);
-  ports.action(() => printPorts(settleFlags({ ...root.opts(), ...ports.opts() }).config, print));
+  ports.action(() => printPorts(settleFlags({ ...root.opts(), ...ports.opts() }, false).config, print));
   const token = root.command('create-join-token', { hidden: true }).description('print a token to join a room with');
   addFlags(token);
   token

@@ -92,6 +92,7 @@ test('the body wins over the file', () => {
 
 test('a server without keys does not start, except in development on the loopback addresses', () => {
   assert.throws(() => settle(load(''), false), /one of key-file or keys must be provided/);
+  assert.deepEqual(settle(load(''), false, false).config.keys, {});
   const { config } = settle(load(''), true);
   assert.deepEqual(config.keys, { devkey: 'secret' });
   assert.deepEqual(config.bind_addresses, ['127.0.0.1', '::1']);

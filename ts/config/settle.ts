@@ -18,12 +18,13 @@ export interface Settled {
   notices: Notice[];
 }
 
-export function settle(loaded: Loaded, dev: boolean): Settled {
+/** Without `keysNeeded` a configuration that nobody could join with is good enough, for example to print its ports. */
+export function settle(loaded: Loaded, dev: boolean, keysNeeded = true): Settled {
   const notices: Notice[] = loaded.ignored.map((text) => ({ level: 'warn', text: `ignored: ${text}` }));
   const config = structuredClone(loaded.config);
   if (dev) config.development = true;
   applyDeprecated(config);
-  notices.push(...applyKeys(config, dev));
+  notices.push(...applyKeys(config, dev, keysNeeded));
   applyPorts(config);
   checkRanges(config);
   const defaults = schema.parse(undefined);
@@ -53,9 +54,10 @@ function applyDeprecated(config: Config): void {
   }
 }
 
-function applyKeys(config: Config, dev: boolean): Notice[] {
+function applyKeys(config: Config, dev: boolean, needed: boolean): Notice[] {
   if (config.key_file !== '') config.keys = { ...config.keys, ...readKeyFile(config.key_file) };
   if (Object.keys(config.keys).length === 0) {
+    if (!dev && !needed) return [];
     if (!dev) throw new ConfigError(['one of key-file or keys must be provided']);
     config.keys = { ...DEV_KEYS };
     if (config.bind_addresses.length === 0) config.bind_addresses = ['127.0.0.1', '::1'];
