@@ -244,6 +244,24 @@ test('the first subscriber offer holds the data channels and what is subscribed'
   assert.deepEqual(host.subscribed, ['TR_VC1']);
 });
 
+test('an offer that was lost with its signal connection is made again', async () => {
+  const { engine, host, negotiation } = setup({});
+  negotiation.subscribe(request());
+  negotiation.start();
+  await negotiation.ready;
+  await Promise.resolve();
+  negotiation.restartIce();
+  await negotiation.ready;
+  await Promise.resolve();
+  const [first, second] = host.offers;
+  assert.deepEqual([host.offers.length, second?.id], [2, (first?.id ?? 0) + 1]);
+  assert.deepEqual(second?.mids, { '0': 'TR_VC1' });
+  assert.equal(engine.sent('restartIce').length, 0);
+  await negotiation.handleAnswer(clientAnswer(second?.sdp ?? ''), second?.id ?? 0);
+  assert.equal(engine.sent('openDownTrack').length, 1);
+  negotiation.close();
+});
+
 test('an answer to another offer is ignored', async () => {
   const { engine, host, negotiation } = setup({});
   negotiation.subscribe(request());

@@ -83,8 +83,8 @@ export class Subscriber {
   }
 
   restartIce(): void {
-    if (!this.transport.described) return;
-    this.transport.restartIce();
+    if (this.transport.described) this.transport.restartIce();
+    else if (this.#state.name !== 'awaiting') return;
     // An offer made before the signal connection was lost may never be answered.
     this.#settle();
     this.#offerWhenReady();
