@@ -58,9 +58,7 @@ export class RoomPersistence {
   /** Many changes at once become one write each. */
   #write(): void {
     if (this.#closed) return;
-    this.#writing ??= this.#drain().finally(() => {
-      this.#writing = undefined;
-    });
+    this.#writing ??= this.#drain();
   }
 
   async #drain(): Promise<void> {
@@ -76,6 +74,8 @@ export class RoomPersistence {
         ...participants.map(([identity, info]) => this.#attempt(() => this.#writeParticipant(identity, info))),
       ]);
     }
+    // In the same step as the last look: a change between the two would wait for the next one.
+    this.#writing = undefined;
   }
 
   #writeParticipant(identity: Identity, info: ParticipantInfo | undefined): Promise<void> {
