@@ -323,6 +323,22 @@ test('a client that ignores the counts is not asked in a circle', async (context
   assert.deepEqual(host.requirements, [[0, 1]]);
 });
 
+test('sections are asked for again where the requirement was lost with its signal connection', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const { host, negotiation } = setup({ singlePc: true });
+  negotiation.start();
+  for (const sid of ['TR_V1', 'TR_V2', 'TR_V3']) negotiation.subscribe(request({ trackSid: sid }));
+  await negotiation.handleOffer(fixture('chromium-single'), 1);
+  context.mock.timers.tick(10);
+  negotiation.restartIce();
+  await negotiation.handleOffer(fixture('chromium-single'), 2);
+  context.mock.timers.tick(10);
+  assert.deepEqual(host.requirements, [
+    [0, 1],
+    [0, 1],
+  ]);
+});
+
 test('an unsubscribed section is offered again and serves the next subscription', async (context) => {
   context.mock.timers.enable({ apis: ['setTimeout'] });
   const { engine, host, negotiation } = setup({ singlePc: true });

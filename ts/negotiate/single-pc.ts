@@ -180,7 +180,9 @@ export class SinglePc implements Negotiation {
   }
 
   restartIce(): void {
-    // The client restarts by its next offer.
+    // The client restarts by its next offer. What was asked for may have been lost with the signal connection: where
+    // that offer does not bring it, it is asked for again.
+    this.#requested = { audio: 0, video: 0 };
   }
 
   close(): void {
