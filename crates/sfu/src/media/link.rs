@@ -68,7 +68,7 @@ impl Media {
         if track.watchers.want(from, max_layer)
             && let Origin::Local(local) = &track.origin
         {
-            introduce(local, from, turn.outbox);
+            introduce(turn.now, local, from, turn.outbox);
         }
         self.tracks.mark(index);
     }

@@ -56,7 +56,7 @@ impl Media {
         }
         if let Origin::Local(local) = &track.origin {
             for worker in track.watchers.workers() {
-                introduce(local, worker, turn.outbox);
+                introduce(turn.now, local, worker, turn.outbox);
             }
             for down in &mut track.downs {
                 down.track.set_source_muted(turn.now, local.up.is_muted());
@@ -156,14 +156,17 @@ impl Media {
 }
 
 /// Tells another worker all that is known of a track.
-pub fn introduce(local: &Local, worker: WorkerId, outbox: &mut Outbox) {
+pub fn introduce(now: Instant, local: &Local, worker: WorkerId, outbox: &mut Outbox) {
     let mut config = local.config.clone();
     config.muted = local.up.is_muted();
     let track = config.track;
     outbox.link(worker, LinkMessage::Opened(Box::new(config)));
     for layer in 0..local.up.settings().streams {
-        if let Some(report) = local.up.sender_report(layer) {
-            let (ntp, rtp) = (report.ntp, report.rtp);
+        let known = local.up.sender_report(layer);
+        if let Some((report, clock_rate)) = known.zip(local.up.clock_rate(layer)) {
+            // As if it came in now: its age would be lost on the way.
+            let ntp = report.ntp_now(now);
+            let rtp = report.timestamp_at(ntp, clock_rate);
             outbox.link(
                 worker,
                 LinkMessage::SenderReport {
