@@ -98,7 +98,7 @@ class UwsApp implements HttpApp {
         const connection = new UwsSocket(socket);
         attachment.connection = connection;
         this.#sockets.add(connection);
-        connection.attach(attachment.reply.open(connection));
+        socket.cork(() => connection.attach(attachment.reply.open(connection)));
       },
       message: (socket, message, isBinary) => socket.getUserData().connection?.receive(message, isBinary, limit),
       pong: (socket) => socket.getUserData().connection?.pong(),
@@ -134,9 +134,9 @@ class UwsApp implements HttpApp {
         if (context === undefined) throw new Error('an upgrade reply to a plain request');
         exchange.upgraded();
         const attachment: Attachment = { reply, connection: undefined };
-        response.cork(() => {
-          response.upgrade(attachment, webSocket.key, webSocket.protocol, webSocket.extensions, context);
-        });
+        // Not corked: after a corked upgrade the library goes on with the connection as HTTP if its memory happened to stay
+        // in place, and may close it. Seen as sockets that broke at random right after they opened.
+        response.upgrade(attachment, webSocket.key, webSocket.protocol, webSocket.extensions, context);
       })
       .catch(this.#onError);
   }
