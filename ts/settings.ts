@@ -15,7 +15,7 @@ type Interfaces = ReturnType<typeof networkInterfaces>;
 export function engineSettings(config: Config, interfaces: Interfaces): EngineConfig {
   const { rtc, audio } = config;
   return {
-    workers: rtc.workers > 0 ? rtc.workers : Math.max(1, cpus().length),
+    workers: rtc.workers > 0 ? rtc.workers : Math.min(MAX_WORKERS, Math.max(1, cpus().length)),
     udp:
       rtc.udp_port === undefined
         ? { portRangeStart: rtc.port_range_start, portRangeEnd: rtc.port_range_end }
@@ -30,7 +30,7 @@ export function engineSettings(config: Config, interfaces: Interfaces): EngineCo
     pliThrottleMs: [rtc.pli_throttle.low_quality, rtc.pli_throttle.mid_quality, rtc.pli_throttle.high_quality],
     packetBufferVideo: rtc.packet_buffer_size_video,
     packetBufferAudio: rtc.packet_buffer_size_audio,
-    ...(rtc.batch_io.max_flush_interval > 0 ? { maxFlushIntervalUs: rtc.batch_io.max_flush_interval * 1000 } : {}),
+    ...(rtc.batch_io.max_flush_interval > 0 ? { maxFlushIntervalUs: Math.round(rtc.batch_io.max_flush_interval * 1000) } : {}),
   };
 }
 
@@ -119,3 +119,6 @@ export function apiLimits({ limit }: Config): ApiLimits {
     maxParticipantNameLength: limit.max_participant_name_length,
   };
 }
+
+/** As many as there are worker tags (docs/adr/0003). */
+const MAX_WORKERS = 62;

@@ -57,6 +57,27 @@ for (const [name, create] of factories) {
       assert.equal(await answer.text(), 'POST /A/b x=%20y v 127.0.0.1 hi');
     });
 
+    it('keeps every socket that it opened after a while', async () => {
+      const port = await serve(async () => {
+        await new Promise((resolve) => setImmediate(resolve));
+        return {
+          kind: 'upgrade',
+          open: (socket) => {
+            socket.send('x'.repeat(1000));
+            return { message: () => {}, pong: () => {}, drained: () => {}, closed: () => {} };
+          },
+        };
+      });
+      for (let round = 0; round < 20; round++) {
+        const sockets = Array.from({ length: 20 }, () => new WebSocket(`ws://127.0.0.1:${port}/`));
+        await Promise.all(sockets.map((socket) => once(socket, 'message')));
+        const pongs = sockets.map((socket) => once(socket, 'pong', { signal: AbortSignal.timeout(5_000) }));
+        for (const socket of sockets) socket.ping();
+        await Promise.all(pongs);
+        for (const socket of sockets) socket.terminate();
+      }
+    });
+
     it('writes status, headers and body', async () => {
       const port = await serve(async () => ({
         ...content(406, 'text/x', 'no'),
