@@ -30,7 +30,9 @@ export function engineSettings(config: Config, interfaces: Interfaces): EngineCo
     pliThrottleMs: [rtc.pli_throttle.low_quality, rtc.pli_throttle.mid_quality, rtc.pli_throttle.high_quality],
     packetBufferVideo: rtc.packet_buffer_size_video,
     packetBufferAudio: rtc.packet_buffer_size_audio,
-    ...(rtc.batch_io.max_flush_interval > 0 ? { maxFlushIntervalUs: Math.round(rtc.batch_io.max_flush_interval * 1000) } : {}),
+    ...(rtc.batch_io.max_flush_interval > 0
+      ? { maxFlushIntervalUs: Math.round(rtc.batch_io.max_flush_interval * 1000) }
+      : {}),
   };
 }
 
