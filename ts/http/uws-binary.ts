@@ -4,10 +4,11 @@
  */
 
 import { createHash, randomUUID } from 'node:crypto';
-import { chmodSync, lstatSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { constants, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { mendGlibc238 } from './elf.ts';
 import { MAX_HEADER_BYTES } from './types.ts';
 
@@ -20,7 +21,7 @@ export function loadUwsAddon(): LoadedAddon {
   if (expected === undefined)
     return { reason: `no uWebSockets.js binary for ${process.platform} ${process.arch} and Node ${process.version}` };
   try {
-    const file = join(dirname(createRequire(import.meta.url).resolve('uWebSockets.js')), name);
+    const file = locate(name);
     const content = readFileSync(file);
     if (sha256(content) !== expected) return { reason: `${name} does not have the expected hash` };
     // Read by the addon when it is loaded; its default of 4 kB is too little for a token in a URL.
@@ -29,6 +30,14 @@ export function loadUwsAddon(): LoadedAddon {
   } catch (error) {
     return { reason: error instanceof Error ? error.message : String(error) };
   }
+}
+
+/** Beside our own addon in an installed package (`ts/build.mjs` puts it there), else in the development dependency. */
+function locate(name: string): string {
+  // The same two steps up from `ts/http` and from `dist/http`.
+  const shipped = fileURLToPath(new URL(`../../native/${name}`, import.meta.url));
+  if (existsSync(shipped)) return shipped;
+  return join(dirname(createRequire(import.meta.url).resolve('uWebSockets.js')), name);
 }
 
 function open(file: string): object {
