@@ -102,7 +102,7 @@ class SluiceServer implements Server {
       log,
       onFatal: (error) => log.error({ error: error.message }, 'a media worker ended'),
     });
-    const context = this.#roomContext();
+    const context = this.#roomContext(interfaces);
     this.#rooms = new Rooms(context);
     const host: RoomHost = {
       sessions: new RoomSessionHost(context, this.#rooms),
@@ -145,10 +145,10 @@ class SluiceServer implements Server {
     this.addresses.length = 0;
   }
 
-  #roomContext(): RoomContext {
+  #roomContext(interfaces: ReturnType<typeof networkInterfaces>): RoomContext {
     const { region, rtc } = this.#config;
     return {
-      config: roomSettings(this.#config),
+      config: roomSettings(this.#config, interfaces),
       clock: systemClock,
       engine: this.#engine,
       placement: new WorkerPlacement(this.#engine.workers, rtc.worker_placement),

@@ -9,18 +9,22 @@ import type { Config } from './config/schema.ts';
 import { mediaAddresses } from './media/addresses.ts';
 import type { EngineConfig } from './media/native.ts';
 import { DEFAULT_ROOM_CONFIG, type ExternalTurnServer, type RoomConfig } from './room/config.ts';
+import { embeddedTurn, turnSettings } from './turn-settings.ts';
 
 type Interfaces = ReturnType<typeof networkInterfaces>;
 
 export function engineSettings(config: Config, interfaces: Interfaces): EngineConfig {
   const { rtc, audio } = config;
+  const addresses = addressesOf(config, interfaces);
+  const turn = turnSettings(config, addresses);
   return {
     workers: rtc.workers > 0 ? rtc.workers : Math.min(MAX_WORKERS, Math.max(1, cpus().length)),
     udp:
       rtc.udp_port === undefined
         ? { portRangeStart: rtc.port_range_start, portRangeEnd: rtc.port_range_end }
         : { muxPorts: portsOf(rtc.udp_port) },
-    addresses: addressesOf(config, interfaces),
+    ...(turn === undefined ? {} : { turn }),
+    addresses,
     audio: {
       activeLevel: audio.active_level,
       minPercentile: audio.min_percentile,
@@ -55,8 +59,9 @@ export function nodeIp(config: Config, interfaces: Interfaces): string {
   return v4 || v6 || addressesOf(config, interfaces)[0]?.advertise || '';
 }
 
-export function roomSettings(config: Config): RoomConfig {
+export function roomSettings(config: Config, interfaces: Interfaces): RoomConfig {
   const { room, limit, rtc } = config;
+  const turn = embeddedTurn(config, addressesOf(config, interfaces));
   return {
     autoCreate: room.auto_create,
     presets: presetsOf(room.room_configurations),
@@ -91,12 +96,14 @@ export function roomSettings(config: Config): RoomConfig {
       stunServers: rtc.stun_servers,
       turnServers: rtc.turn_servers.map(turnServer),
     },
+    ...(turn === undefined ? {} : { embeddedTurn: turn }),
   };
 }
 
 function turnServer(server: Config['rtc']['turn_servers'][number]): ExternalTurnServer {
   const { host, port, protocol, username, credential, ttl } = server;
-  const secret = server.secret || (server.secret_file === '' ? '' : readSecretFile(server.secret_file));
+  const inline = server.secret.trim();
+  const secret = inline || (server.secret_file === '' ? '' : readSecretFile(server.secret_file));
   return { host, port, protocol, username, credential, secret, ttl };
 }
 

@@ -119,10 +119,10 @@ test('a key file must not be readable by others', () => {
 });
 
 test('a key that does nothing yet is told once, unless it only repeats its default', () => {
-  const { notices } = settle(load(`${KEYS}turn: { enabled: true, tls_port: 0 }\n`), false);
+  const { notices } = settle(load(`${KEYS}trace: { jaeger_url: "http://localhost" }\nagents: { target_load: 0.7 }\n`), false);
   assert.deepEqual(
     notices.map((notice) => notice.text),
-    ['turn.enabled is not effective yet: the TURN server comes with connectivity'],
+    ['trace.jaeger_url is not effective yet: tracing comes later'],
   );
 });
 

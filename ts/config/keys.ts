@@ -32,12 +32,18 @@ export function readKeyFile(path: string): Record<string, string> {
   }
 }
 
-/** The secret of a TURN server; an empty file must not fall back to no secret at all. */
+/** The secret of a TURN server; an empty file must not fall back to no secret at all, nor may everybody read it. */
 export function readSecretFile(path: string): string {
   let secret = '';
   try {
+    if ((statSync(path).mode & 0o007) !== 0) {
+      throw new ConfigError([
+        `rtc.turn_servers.secret_file: ${path} must not be accessible to others; chmod 600 mends it`,
+      ]);
+    }
     secret = readFileSync(path, 'utf8').trim();
   } catch (error) {
+    if (error instanceof ConfigError) throw error;
     throw new ConfigError([`rtc.turn_servers.secret_file: could not read ${path}: ${(error as Error).message}`]);
   }
   if (secret === '') throw new ConfigError([`rtc.turn_servers.secret_file: ${path} is empty`]);

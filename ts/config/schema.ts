@@ -162,6 +162,8 @@ const turn = section({
   ttl_seconds: integer(300),
   allow_restricted_peer_cidrs: textList(),
   deny_peer_cidrs: textList(),
+  // Ours.
+  allow_public_peers: flag(),
 });
 
 const limit = section({

@@ -6,6 +6,7 @@ import { DEV_KEYS, MIN_SECRET_LENGTH, readKeyFile } from './keys.ts';
 import { ConfigError, type Loaded } from './load.ts';
 import { type Config, schema } from './schema.ts';
 import { notEffective } from './status.ts';
+import { turnComplaints, turnServerComplaints, turnTtl } from './turn.ts';
 
 export interface Notice {
   level: 'info' | 'warn' | 'error';
@@ -27,6 +28,7 @@ export function settle(loaded: Loaded, dev: boolean, keysNeeded = true): Settled
   notices.push(...applyKeys(config, dev, keysNeeded));
   applyPorts(config);
   checkRanges(config);
+  notices.push(...settleTurn(config));
   const defaults = schema.parse(undefined);
   for (const path of loaded.set) {
     const reason = notEffective(path);
@@ -85,9 +87,24 @@ function applyPorts(config: Config): void {
     rtc.port_range_start = 50_000;
     rtc.port_range_end = 60_000;
   }
-  if (config.development && config.turn.relay_range_start === 30_000 && config.turn.relay_range_end === 40_000) {
-    config.turn.relay_range_end = 30_002;
+  const { turn } = config;
+  if (turn.relay_range_start === 0 || turn.relay_range_end === 0) {
+    turn.relay_range_start = 30_000;
+    turn.relay_range_end = 40_000;
   }
+  if (config.development && turn.relay_range_start === 30_000 && turn.relay_range_end === 40_000) {
+    turn.relay_range_end = 30_002;
+  }
+}
+
+function settleTurn(config: Config): Notice[] {
+  const complaints = [...turnComplaints(config), ...turnServerComplaints(config)];
+  if (complaints.length > 0) throw new ConfigError(complaints);
+  const { turn } = config;
+  const asked = turn.ttl_seconds;
+  turn.ttl_seconds = turnTtl(asked);
+  if (turn.ttl_seconds === asked) return [];
+  return [{ level: 'warn', text: `turn.ttl_seconds: ${asked} is out of range, taking ${turn.ttl_seconds}` }];
 }
 
 function checkRanges(config: Config): void {

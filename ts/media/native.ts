@@ -8,6 +8,7 @@ import type { Event } from './events.ts';
 export interface EngineConfig {
   workers: number;
   udp: { portRangeStart: number; portRangeEnd: number } | { muxPorts: number[] };
+  turn?: TurnConfig;
   addresses: MediaAddress[];
   audio?: { activeLevel: number; minPercentile: number; updateIntervalMs: number; smoothIntervals: number };
   pliThrottleMs?: [low: number, mid: number, high: number];
@@ -16,6 +17,25 @@ export interface EngineConfig {
   receiveBufferBytes?: number;
   maxFlushIntervalUs?: number;
   pinWorkers?: boolean;
+}
+
+/** The TURN server inside. */
+export interface TurnConfig {
+  realm: string;
+  udpPort?: number;
+  /** `external`: plain TCP, a balancer in front ends TLS. */
+  tls?: { port: number; external: boolean };
+  bindAddresses: string[];
+  /** At most one per address family. */
+  relayAddresses: MediaAddress[];
+  relayRangeStart: number;
+  relayRangeEnd: number;
+  /** 0 for no limit. */
+  allocationsPerUser: number;
+  credentials: { apiKey: string; apiSecret: string }[];
+  allowPublicPeers: boolean;
+  allowRestrictedPeerCidrs: string[];
+  denyPeerCidrs: string[];
 }
 
 /** A local address, and what clients are told of it. */

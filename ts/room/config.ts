@@ -69,11 +69,12 @@ export interface ExternalTurnServer {
 }
 
 export interface EmbeddedTurn {
-  /** Complete URLs, `turn:` and `turns:`. */
-  urls: string[];
-  /** True where a client may use it as STUN server: TURN over UDP is on. */
-  servesStun: boolean;
-  credentials(participantSid: string): { username: string; credential: string };
+  /** `turn:` URLs, one per address of the node; clients use them as STUN servers too. Empty without TURN over UDP. */
+  udpUrls: string[];
+  /** The `turns:` URL; undefined without TURN over TLS. */
+  tlsUrl: string | undefined;
+  /** `now` in milliseconds since the epoch. */
+  credentials(participantSid: string, now: number): { username: string; credential: string };
 }
 
 /** Defaults of livekit-facts 9.2. */

@@ -60,7 +60,7 @@ function joinResponse(context: RoomContext, room: Room, member: Member, others: 
     room: room.snapshot(),
     participant: participant.info(),
     otherParticipants: others,
-    iceServers: iceServers(config, participant.sid, clock.now()),
+    iceServers: iceServers(config, { participantSid: participant.sid, now: clock.now(), tlsOnly: false }),
     subscriberPrimary: negotiation.subscriberPrimary,
     pingInterval: PING_INTERVAL_S,
     pingTimeout: PING_TIMEOUT_S,

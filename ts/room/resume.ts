@@ -73,7 +73,7 @@ function tell(context: RoomContext, room: Room, member: Member, seen: { lastMess
   const { serverInfo, config, clock } = context;
   if (understandsReconnectResponse(participant.client)) {
     const value = new ReconnectResponse({
-      iceServers: iceServers(config, participant.sid, clock.now()),
+      iceServers: iceServers(config, { participantSid: participant.sid, now: clock.now(), tlsOnly: false }),
       serverInfo,
       lastMessageSeq: seen.lastMessageSeq,
     });

@@ -1,0 +1,74 @@
+/** The TURN server inside, as the workers run it and as clients are told of it (livekit-facts 9.2, 12.1, 12.2). */
+
+import { isIPv4 } from 'node:net';
+import { turnCredentials } from './auth/turn-credentials.ts';
+import { ConfigError } from './config/load.ts';
+import type { Config } from './config/schema.ts';
+import type { MediaAddress, TurnConfig } from './media/native.ts';
+import type { EmbeddedTurn } from './room/config.ts';
+
+/** What the workers are told; undefined while the TURN server is off. `addresses`: those that take media. */
+export function turnSettings(config: Config, addresses: readonly MediaAddress[]): TurnConfig | undefined {
+  const { turn } = config;
+  if (!turn.enabled) return undefined;
+  return {
+    realm: REALM,
+    ...(turn.udp_port === 0 ? {} : { udpPort: turn.udp_port }),
+    ...(turn.tls_port === 0 ? {} : { tls: { port: turn.tls_port, external: turn.external_tls } }),
+    bindAddresses: turn.bind_addresses,
+    relayAddresses: relayAddresses(config, addresses),
+    relayRangeStart: turn.relay_range_start,
+    relayRangeEnd: turn.relay_range_end,
+    allocationsPerUser: Math.max(0, turn.per_user_relay_allocation_limit),
+    credentials: Object.entries(config.keys).map(([apiKey, apiSecret]) => ({ apiKey, apiSecret })),
+    allowPublicPeers: turn.allow_public_peers,
+    allowRestrictedPeerCidrs: turn.allow_restricted_peer_cidrs,
+    denyPeerCidrs: turn.deny_peer_cidrs,
+  };
+}
+
+/** Relays have the node's address of each family that the server listens on. */
+function relayAddresses(config: Config, addresses: readonly MediaAddress[]): MediaAddress[] {
+  const { node_ip } = config.rtc;
+  const binds = config.turn.bind_addresses;
+  return [true, false].flatMap((v4) => {
+    const bind = binds.find((address) => isIPv4(address) === v4);
+    if (bind === undefined) return [];
+    const ofFamily = addresses.filter(({ advertise }) => isIPv4(advertise) === v4);
+    const nodeIp = v4 ? node_ip.v4 : node_ip.v6;
+    const chosen = ofFamily.find(({ advertise }) => advertise === nodeIp) ?? ofFamily[0];
+    if (chosen !== undefined) return [chosen];
+    throw new ConfigError([
+      `turn.bind_addresses: ${bind} needs an IPv${v4 ? 4 : 6} address of this node for relays, and it has none for media`,
+    ]);
+  });
+}
+
+/** What clients are told; undefined while the TURN server is off. */
+export function embeddedTurn(config: Config, addresses: readonly MediaAddress[]): EmbeddedTurn | undefined {
+  const { turn } = config;
+  const [key] = Object.entries(config.keys);
+  if (!turn.enabled || key === undefined) return undefined;
+  const signer = { apiKey: key[0], apiSecret: key[1] };
+  return {
+    udpUrls:
+      turn.udp_port === 0
+        ? []
+        : nodeIps(config, addresses).map((ip) => `turn:${urlHost(ip)}:${turn.udp_port}?transport=udp`),
+    tlsUrl: turn.tls_port === 0 ? undefined : `turns:${turn.domain}:443?transport=tcp`,
+    credentials: (participantSid, now) =>
+      turnCredentials(signer, participantSid, Math.floor(now / 1000) + turn.ttl_seconds),
+  };
+}
+
+function nodeIps(config: Config, addresses: readonly MediaAddress[]): string[] {
+  const configured = [config.rtc.node_ip.v4, config.rtc.node_ip.v6].filter((ip) => ip !== '');
+  if (configured.length > 0) return configured;
+  return relayAddresses(config, addresses).map(({ advertise }) => advertise);
+}
+
+function urlHost(ip: string): string {
+  return isIPv4(ip) ? ip : `[${ip}]`;
+}
+
+const REALM = 'livekit';
