@@ -210,7 +210,7 @@ describe('a certificate that changes', () => {
     const [first, second] = [selfSigned(), selfSigned()];
     write(path, first);
     const { files, used, until, untilUses, errors, lines } = follow(`${path}/cert.pem`, `${path}/key.pem`, {
-      pollMs: 20,
+      pollMs: 150,
     });
     files.start();
     write(path, { certPem: second.certPem, keyPem: first.keyPem });
