@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use is::stun::StunMessage;
+use sluice_wire::path::Path;
 
 use crate::candidate::{CandidateKind, LocalCandidate, Protocol, RemoteCandidate, foundation_of};
 use crate::credentials::Credentials;
 use crate::integrity::fingerprint_holds;
 use crate::session::{Heard, Refused, Role, Session};
-use crate::tuples::{CONSENT_EXPIRY, Pair, Tuples};
+use crate::tuples::{CONSENT_EXPIRY, Tuples};
 
 /// How an agent begins.
 #[derive(Debug, Clone)]
@@ -27,10 +28,8 @@ pub struct IceConfig {
 /// A STUN message to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IceTransmit {
-    /// From.
-    pub local: SocketAddr,
-    /// To.
-    pub remote: SocketAddr,
+    /// Its way.
+    pub path: Path,
     /// The datagram.
     pub bytes: Vec<u8>,
 }
@@ -40,8 +39,8 @@ pub struct IceTransmit {
 pub enum IceEvent {
     /// The state changed.
     State(IceState),
-    /// Media goes along this pair from now on.
-    Nominated(Pair),
+    /// Media goes along this path from now on.
+    Nominated(Path),
 }
 
 /// W3C's connection states.
@@ -109,7 +108,7 @@ pub struct IceAgent {
     former: Option<Session>,
     hosts: Vec<LocalCandidate>,
     tuples: Tuples,
-    selected: Option<Pair>,
+    selected: Option<Path>,
     lite: bool,
     state: IceState,
     /// When the present search for a pair began.
@@ -189,8 +188,8 @@ impl IceAgent {
         if self.selected.is_none() {
             self.set_state(IceState::Checking);
         }
-        for (pair, bytes) in early {
-            self.handle_datagram(now, pair.local, pair.remote, &bytes);
+        for (path, bytes) in early {
+            self.handle_datagram(now, path, &bytes);
         }
         self.current.handle_timeout(now);
         self.follow(now);
@@ -232,14 +231,14 @@ impl IceAgent {
     }
 
     /// Where media goes. None before the first nomination and after consent expired.
-    pub fn selected(&self) -> Option<Pair> {
+    pub fn selected(&self) -> Option<Path> {
         self.selected
     }
 
     /// True after a STUN message of this peer with valid integrity came along this tuple, within the last
     /// 30 s: the gate for DTLS and SRTP.
-    pub fn is_valid(&self, local: SocketAddr, remote: SocketAddr) -> bool {
-        self.tuples.get(Pair { local, remote }).is_some()
+    pub fn is_valid(&self, path: Path) -> bool {
+        self.tuples.get(path).is_some()
     }
 
     /// As [`IceAgent::is_valid`], from that address to any of ours.
@@ -259,28 +258,21 @@ impl IceAgent {
 
     /// A packet that only the peer can have made (SRTP or SRTCP that authenticated) came along this tuple.
     /// This is how a path follows a client that roams without a new nomination.
-    pub fn handle_authenticated(&mut self, now: Instant, local: SocketAddr, remote: SocketAddr) {
-        let pair = Pair { local, remote };
-        let Some(tuple) = self.tuples.get_mut(pair) else {
+    pub fn handle_authenticated(&mut self, now: Instant, path: Path) {
+        let Some(tuple) = self.tuples.get_mut(path) else {
             return;
         };
         tuple.heard = Some(now);
-        if self.selected != Some(pair) {
+        if self.selected != Some(path) {
             self.now = now;
             self.follow(now);
         }
     }
 
     /// A datagram that classifies as STUN.
-    pub fn handle_datagram(
-        &mut self,
-        now: Instant,
-        local: SocketAddr,
-        remote: SocketAddr,
-        bytes: &[u8],
-    ) -> StunOutcome {
+    pub fn handle_datagram(&mut self, now: Instant, path: Path, bytes: &[u8]) -> StunOutcome {
         self.now = now;
-        let outcome = self.receive(now, Pair { local, remote }, bytes);
+        let outcome = self.receive(now, path, bytes);
         if !matches!(outcome, StunOutcome::Verified | StunOutcome::Early) {
             self.stats.dropped += 1;
             tracing::trace!(?outcome, "STUN dropped");
@@ -288,24 +280,24 @@ impl IceAgent {
         outcome
     }
 
-    fn receive(&mut self, now: Instant, pair: Pair, bytes: &[u8]) -> StunOutcome {
+    fn receive(&mut self, now: Instant, path: Path, bytes: &[u8]) -> StunOutcome {
         if bytes.len() > MAX_MESSAGE || !fingerprint_holds(bytes) {
             return StunOutcome::Malformed;
         }
-        if !self.hosts.iter().any(|host| host.bound == pair.local) {
+        if !self.hosts.iter().any(|host| host.serves(path)) {
             return StunOutcome::UnknownLocal;
         }
         let Ok(message) = StunMessage::parse(bytes) else {
             return StunOutcome::Malformed;
         };
-        let first = self.current.handle(now, pair, message, bytes);
+        let first = self.current.handle(now, path, message, bytes);
         let heard = match (first, self.former.as_mut()) {
             (Err(Refused::UnknownUser | Refused::Unsolicited), Some(former)) => {
                 let Ok(message) = StunMessage::parse(bytes) else {
                     return StunOutcome::Malformed;
                 };
                 former
-                    .handle(now, pair, message, bytes)
+                    .handle(now, path, message, bytes)
                     .map(|heard| (heard, false))
             }
             (other, _) => other.map(|heard| (heard, true)),
@@ -313,7 +305,7 @@ impl IceAgent {
         match heard {
             Ok((Heard::Early, _)) => StunOutcome::Early,
             Ok((heard, current)) => {
-                self.proved(now, pair, heard, current);
+                self.proved(now, path, heard, current);
                 StunOutcome::Verified
             }
             Err(Refused::UnknownUser) => StunOutcome::UnknownUser,
@@ -323,9 +315,9 @@ impl IceAgent {
         }
     }
 
-    fn proved(&mut self, now: Instant, pair: Pair, heard: Heard, current: bool) {
+    fn proved(&mut self, now: Instant, path: Path, heard: Heard, current: bool) {
         let lite = self.lite;
-        let tuple = self.tuples.verify(now, pair, self.selected);
+        let tuple = self.tuples.verify(now, path, self.selected);
         tuple.answered |= lite;
         match heard {
             Heard::Request { nominated } => {
@@ -366,11 +358,8 @@ impl IceAgent {
     pub fn poll_transmit(&mut self) -> Option<IceTransmit> {
         let sent = self.current.poll_transmit(self.now);
         let (pair, bytes) = sent.or_else(|| self.former.as_mut()?.poll_transmit(self.now))?;
-        Some(IceTransmit {
-            local: pair.local,
-            remote: pair.remote,
-            bytes,
-        })
+        let path = self.tuples.path_of(pair);
+        Some(IceTransmit { path, bytes })
     }
 
     /// The next event.
@@ -390,7 +379,7 @@ impl IceAgent {
         };
         let roaming = self
             .selected
-            .and_then(|pair| self.tuples.successor_due(pair));
+            .and_then(|path| self.tuples.successor_due(path));
         let sessions = match self.state {
             // Nothing is checked any more: consent is gone.
             IceState::Failed => None,
@@ -412,10 +401,10 @@ impl IceAgent {
         }
         if let Some(pair) = self.current.poll_nomination() {
             self.former = None;
-            self.select(now, pair);
+            self.select(now, self.tuples.path_of(pair));
         } else if let Some(next) = self
             .selected
-            .and_then(|pair| self.tuples.successor(now, pair))
+            .and_then(|path| self.tuples.successor(now, path))
         {
             self.select(now, next);
         }
@@ -427,17 +416,17 @@ impl IceAgent {
         }
     }
 
-    fn select(&mut self, now: Instant, pair: Pair) {
-        if self.state == IceState::Failed || self.selected == Some(pair) {
+    fn select(&mut self, now: Instant, path: Path) {
+        if self.state == IceState::Failed || self.selected == Some(path) {
             return;
         }
-        if self.tuples.get(pair).is_none() {
+        if self.tuples.get(path).is_none() {
             // Forgotten for want of room, though it proved itself once: it does so again or it ages.
-            self.tuples.verify(now, pair, None).answered = true;
+            self.tuples.verify(now, path, None).answered = true;
         }
-        self.selected = Some(pair);
+        self.selected = Some(path);
         self.stats.switches += 1;
-        self.events.push_back(IceEvent::Nominated(pair));
+        self.events.push_back(IceEvent::Nominated(path));
     }
 
     fn age(&mut self, now: Instant) {
@@ -465,7 +454,7 @@ impl IceAgent {
     /// Last proof of the selected tuple; none once its consent expired.
     fn selected_fresh(&self) -> Option<Instant> {
         self.selected
-            .and_then(|pair| self.tuples.get(pair))
+            .and_then(|path| self.tuples.get(path))
             .map(|tuple| tuple.fresh)
     }
 

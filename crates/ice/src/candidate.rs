@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use sluice_wire::path::{Path, Via};
+
 /// Transport of a candidate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Protocol {
@@ -9,6 +11,16 @@ pub enum Protocol {
     Udp,
     /// RFC 6544.
     Tcp,
+}
+
+impl Protocol {
+    /// What a path looks like to the checks: a relayed one is UDP behind the relay.
+    pub(crate) fn of(via: Via) -> Self {
+        match via {
+            Via::Tcp => Self::Tcp,
+            Via::Udp | Via::RelayUdp | Via::RelayTcp | Via::RelayTls => Self::Udp,
+        }
+    }
 }
 
 /// How a candidate was found (RFC 8445 section 5.1.1).
@@ -39,6 +51,13 @@ pub struct LocalCandidate {
     pub kind: CandidateKind,
     /// UDP.
     pub protocol: Protocol,
+}
+
+impl LocalCandidate {
+    /// True where the path ends at this candidate's socket.
+    pub(crate) fn serves(&self, path: Path) -> bool {
+        self.bound == path.local && self.protocol == Protocol::of(path.via)
+    }
 }
 
 /// One of the client's.

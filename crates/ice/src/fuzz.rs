@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use is::Sha1HmacProvider;
 
 use crate::integrity::{AwsLcHmac, stun_fingerprint};
-use crate::{Credentials, IceAgent, IceConfig, StunOutcome};
+use crate::{Credentials, IceAgent, IceConfig, Path, StunOutcome};
 
 /// One datagram: first as it is, from a stranger, who must get nothing; then as the attributes of a message
 /// with valid integrity, as a hostile client could send it, to agents in every role.
@@ -34,7 +34,7 @@ pub fn datagram(input: &[u8]) {
         if described {
             agent.set_remote(now, client.clone(), false);
         }
-        let outcome = agent.handle_datagram(now, LOCAL, STRANGER, input);
+        let outcome = agent.handle_datagram(now, Path::udp(LOCAL, STRANGER), input);
         assert!(
             !matches!(outcome, StunOutcome::Verified | StunOutcome::Early),
             "nobody guesses an HMAC"
@@ -45,7 +45,7 @@ pub fn datagram(input: &[u8]) {
         let message = sealed(*kind, attributes, &server.pwd);
         let mut later = now;
         for source in [CLIENT, STRANGER, CLIENT] {
-            agent.handle_datagram(later, LOCAL, source, &message);
+            agent.handle_datagram(later, Path::udp(LOCAL, source), &message);
             while agent.poll_transmit().is_some() {}
             while agent.poll_event().is_some() {}
             later = agent

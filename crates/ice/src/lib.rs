@@ -19,4 +19,4 @@ pub mod fuzz;
 pub use agent::{IceAgent, IceConfig, IceEvent, IceState, IceStats, IceTransmit, StunOutcome};
 pub use candidate::{CandidateKind, LocalCandidate, Protocol, RemoteCandidate};
 pub use credentials::Credentials;
-pub use tuples::Pair;
+pub use sluice_wire::path::{Path, Via};

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use is::stun::{StunMessage, StunPacket};
+use sluice_wire::path::Path;
 
 use crate::candidate::{CandidateKind, Protocol, RemoteCandidate};
 use crate::credentials::Credentials;
@@ -53,7 +54,7 @@ pub(crate) struct Session {
     hosts: Vec<SocketAddr>,
     signalled: Vec<RemoteCandidate>,
     /// Sources of verified requests that no candidate named.
-    reflexive: Vec<SocketAddr>,
+    reflexive: Vec<(Protocol, SocketAddr)>,
     /// Addresses under which answers saw us, beyond our own.
     mapped: Vec<SocketAddr>,
     checks: VecDeque<Check>,
@@ -69,7 +70,7 @@ struct Check {
 }
 
 struct Early {
-    pair: Pair,
+    path: Path,
     bytes: Vec<u8>,
 }
 
@@ -119,7 +120,7 @@ impl Session {
     }
 
     /// Credentials of the other side. Requests that came before them are handled now.
-    pub fn set_remote(&mut self, remote: Credentials, lite: bool) -> Vec<(Pair, Vec<u8>)> {
+    pub fn set_remote(&mut self, remote: Credentials, lite: bool) -> Vec<(Path, Vec<u8>)> {
         if lite && !self.role.lite {
             // The full agent controls (RFC 8445 section 6.1.1).
             self.agent.set_controlling(true);
@@ -131,7 +132,7 @@ impl Session {
         self.remote = Some(remote);
         self.early
             .drain(..)
-            .map(|early| (early.pair, early.bytes))
+            .map(|early| (early.path, early.bytes))
             .collect()
     }
 
@@ -155,14 +156,14 @@ impl Session {
     pub fn handle(
         &mut self,
         now: Instant,
-        pair: Pair,
+        path: Path,
         message: StunMessage,
         bytes: &[u8],
     ) -> Result<Heard, Refused> {
         if message.is_binding_request() {
-            self.handle_request(now, pair, message, bytes)
+            self.handle_request(now, path, message, bytes)
         } else if message.is_successful_binding_response() || message.is_failed_binding_response() {
-            self.handle_response(now, pair, message, bytes)
+            self.handle_response(now, path, message, bytes)
         } else {
             Err(Refused::Unsupported)
         }
@@ -171,7 +172,7 @@ impl Session {
     fn handle_request(
         &mut self,
         now: Instant,
-        pair: Pair,
+        path: Path,
         message: StunMessage,
         bytes: &[u8],
     ) -> Result<Heard, Refused> {
@@ -186,13 +187,14 @@ impl Session {
             return Err(Refused::UnknownUser);
         }
         if self.remote.is_none() {
-            return self.keep_early(pair, &message, bytes);
+            return self.keep_early(path, &message, bytes);
         }
+        let source = (Protocol::of(path.via), path.remote);
         let known = self
             .signalled
             .iter()
-            .any(|candidate| candidate.addr == pair.remote)
-            || self.reflexive.contains(&pair.remote);
+            .any(|candidate| (candidate.protocol, candidate.addr) == source)
+            || self.reflexive.contains(&source);
         if !known && self.reflexive.len() >= MAX_REFLEXIVE {
             if !self.agent.accepts_message(&message) {
                 return Err(Refused::BadIntegrity);
@@ -200,11 +202,11 @@ impl Session {
             self.rebuild(now);
         }
         let nominating = message.use_candidate();
-        if !self.agent.handle_packet(now, packet(pair, message)) {
+        if !self.agent.handle_packet(now, packet(path, message)) {
             return Err(Refused::BadIntegrity);
         }
         if !known {
-            self.reflexive.push(pair.remote);
+            self.reflexive.push(source);
         }
         Ok(Heard::Request {
             nominated: nominating && !self.agent.controlling(),
@@ -213,19 +215,19 @@ impl Session {
 
     fn keep_early(
         &mut self,
-        pair: Pair,
+        path: Path,
         message: &StunMessage,
         bytes: &[u8],
     ) -> Result<Heard, Refused> {
         if !self.agent.accepts_message(message) {
             return Err(Refused::BadIntegrity);
         }
-        self.early.retain(|early| early.pair != pair);
+        self.early.retain(|early| early.path != path);
         if self.early.len() >= MAX_EARLY {
             self.early.pop_front();
         }
         self.early.push_back(Early {
-            pair,
+            path,
             bytes: bytes.to_vec(),
         });
         Ok(Heard::Early)
@@ -234,7 +236,7 @@ impl Session {
     fn handle_response(
         &mut self,
         now: Instant,
-        pair: Pair,
+        path: Path,
         message: StunMessage,
         bytes: &[u8],
     ) -> Result<Heard, Refused> {
@@ -244,14 +246,14 @@ impl Session {
             .iter()
             .find(|check| check.transaction == transaction);
         let Some(sent) = check
-            .filter(|check| check.pair == pair)
+            .filter(|check| check.pair == Pair::of(path))
             .map(|check| check.sent)
         else {
             return Err(Refused::Unsolicited);
         };
         let success = message.is_successful_binding_response();
         let mapped = message.mapped_address();
-        if !self.agent.handle_packet(now, packet(pair, message)) {
+        if !self.agent.handle_packet(now, packet(path, message)) {
             return Err(Refused::BadIntegrity);
         }
         self.checks.retain(|check| check.transaction != transaction);
@@ -278,6 +280,7 @@ impl Session {
     pub fn poll_transmit(&mut self, now: Instant) -> Option<(Pair, Vec<u8>)> {
         let transmit = self.agent.poll_transmit()?;
         let pair = Pair {
+            protocol: protocol_of(transmit.proto),
             local: transmit.source,
             remote: transmit.destination,
         };
@@ -302,12 +305,13 @@ impl Session {
         let mut nominated = None;
         while let Some(event) = self.agent.poll_event() {
             if let is::IceAgentEvent::NominatedSend {
+                proto,
                 source,
                 destination,
-                ..
             } = event
             {
                 nominated = Some(Pair {
+                    protocol: protocol_of(proto),
                     local: source,
                     remote: destination,
                 });
@@ -368,11 +372,14 @@ fn new_agent(role: Role, local: &Credentials) -> is::IceAgent {
     agent
 }
 
-fn packet(pair: Pair, message: StunMessage) -> StunPacket {
+fn packet(path: Path, message: StunMessage) -> StunPacket {
     StunPacket {
-        proto: is::Protocol::Udp,
-        source: pair.remote,
-        destination: pair.local,
+        proto: match Protocol::of(path.via) {
+            Protocol::Udp => is::Protocol::Udp,
+            Protocol::Tcp => is::Protocol::Tcp,
+        },
+        source: path.remote,
+        destination: path.local,
         message,
     }
 }
@@ -395,6 +402,13 @@ fn foreign(candidate: &RemoteCandidate) -> is::Candidate {
         None,
         None,
     )
+}
+
+fn protocol_of(proto: is::Protocol) -> Protocol {
+    match proto {
+        is::Protocol::Tcp => Protocol::Tcp,
+        _ => Protocol::Udp,
+    }
 }
 
 fn transaction_of(message: &[u8]) -> Option<[u8; 12]> {

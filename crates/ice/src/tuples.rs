@@ -3,19 +3,44 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// A local and a remote transport address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Pair {
-    /// What our socket is bound to.
+use sluice_wire::path::{Path, Via};
+
+use crate::candidate::Protocol;
+
+/// A candidate pair as the checks know it, which a relay inside this process is not told apart for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pair {
+    pub protocol: Protocol,
     pub local: SocketAddr,
-    /// The client, as we see it.
     pub remote: SocketAddr,
+}
+
+impl Pair {
+    pub fn of(path: Path) -> Self {
+        Self {
+            protocol: Protocol::of(path.via),
+            local: path.local,
+            remote: path.remote,
+        }
+    }
+
+    fn direct(self) -> Path {
+        let via = match self.protocol {
+            Protocol::Udp => Via::Udp,
+            Protocol::Tcp => Via::Tcp,
+        };
+        Path {
+            via,
+            local: self.local,
+            remote: self.remote,
+        }
+    }
 }
 
 /// One tuple from which a message with valid integrity came.
 #[derive(Debug, Clone)]
 pub(crate) struct Tuple {
-    pub pair: Pair,
+    pub path: Path,
     /// The last verified STUN message or authenticated packet.
     pub fresh: Instant,
     /// The last nominating check or authenticated packet: what only the client's own path carries.
@@ -32,19 +57,19 @@ pub(crate) struct Tuples {
 
 impl Tuples {
     /// The entry of a tuple that just proved itself.
-    pub fn verify(&mut self, now: Instant, pair: Pair, selected: Option<Pair>) -> &mut Tuple {
-        let index = match self.entries.iter().position(|tuple| tuple.pair == pair) {
+    pub fn verify(&mut self, now: Instant, path: Path, selected: Option<Path>) -> &mut Tuple {
+        let index = match self.entries.iter().position(|tuple| tuple.path == path) {
             Some(index) => index,
-            None => self.insert(now, pair, selected),
+            None => self.insert(now, path, selected),
         };
         let tuple = &mut self.entries[index];
         tuple.fresh = now;
         tuple
     }
 
-    fn insert(&mut self, now: Instant, pair: Pair, selected: Option<Pair>) -> usize {
+    fn insert(&mut self, now: Instant, path: Path, selected: Option<Path>) -> usize {
         let tuple = Tuple {
-            pair,
+            path,
             fresh: now,
             heard: None,
             answered: false,
@@ -57,7 +82,7 @@ impl Tuples {
             .entries
             .iter()
             .enumerate()
-            .filter(|(_, entry)| Some(entry.pair) != selected);
+            .filter(|(_, entry)| Some(entry.path) != selected);
         let index = stalest
             .min_by_key(|(_, entry)| entry.fresh)
             .map_or(0, |(index, _)| index);
@@ -66,18 +91,28 @@ impl Tuples {
     }
 
     /// The entry, if the tuple ever proved itself and its consent has not expired.
-    pub fn get(&self, pair: Pair) -> Option<&Tuple> {
-        self.entries.iter().find(|tuple| tuple.pair == pair)
+    pub fn get(&self, path: Path) -> Option<&Tuple> {
+        self.entries.iter().find(|tuple| tuple.path == path)
     }
 
     /// As [`Tuples::get`].
-    pub fn get_mut(&mut self, pair: Pair) -> Option<&mut Tuple> {
-        self.entries.iter_mut().find(|tuple| tuple.pair == pair)
+    pub fn get_mut(&mut self, path: Path) -> Option<&mut Tuple> {
+        self.entries.iter_mut().find(|tuple| tuple.path == path)
+    }
+
+    /// The way to the other end of a pair: through what it last proved itself.
+    pub fn path_of(&self, pair: Pair) -> Path {
+        let known = self
+            .entries
+            .iter()
+            .filter(|tuple| Pair::of(tuple.path) == pair)
+            .max_by_key(|tuple| tuple.fresh);
+        known.map_or(pair.direct(), |tuple| tuple.path)
     }
 
     /// True where any tuple with this remote address stands.
     pub fn has_remote(&self, remote: SocketAddr) -> bool {
-        self.entries.iter().any(|tuple| tuple.pair.remote == remote)
+        self.entries.iter().any(|tuple| tuple.path.remote == remote)
     }
 
     /// Forgets tuples whose consent expired (RFC 7675 section 5.1).
@@ -90,13 +125,13 @@ impl Tuples {
     /// rebound, another network. True of a tuple on which the client nominates or sends authenticated
     /// packets after the selected one fell silent; without either, of one that is fresher than a selected
     /// pair that has not been heard of at all for [`DEAD_AFTER`].
-    pub fn successor(&self, now: Instant, selected: Pair) -> Option<Pair> {
+    pub fn successor(&self, now: Instant, selected: Path) -> Option<Path> {
         let current = self.get(selected);
         let current_heard = current.and_then(|tuple| tuple.heard);
         let rivals = || {
             self.entries
                 .iter()
-                .filter(|tuple| tuple.answered && tuple.pair != selected)
+                .filter(|tuple| tuple.answered && tuple.path != selected)
         };
 
         let heard = rivals()
@@ -107,22 +142,22 @@ impl Tuples {
             let silent =
                 silent_since.is_none_or(|at| now.saturating_duration_since(at) >= SILENT_AFTER);
             if silent && rival.heard > current_heard {
-                return Some(rival.pair);
+                return Some(rival.path);
             }
         }
         let rival = rivals().max_by_key(|tuple| tuple.fresh)?;
         let current_fresh = current.map(|tuple| tuple.fresh);
         let dead = current_fresh.is_none_or(|at| now.saturating_duration_since(at) >= DEAD_AFTER);
-        (dead && Some(rival.fresh) > current_fresh).then_some(rival.pair)
+        (dead && Some(rival.fresh) > current_fresh).then_some(rival.path)
     }
 
     /// When [`Tuples::successor`] may change its answer by time alone.
-    pub fn successor_due(&self, selected: Pair) -> Option<Instant> {
+    pub fn successor_due(&self, selected: Path) -> Option<Instant> {
         let current = self.get(selected)?;
         let rivals = || {
             self.entries
                 .iter()
-                .filter(|tuple| tuple.answered && tuple.pair != selected)
+                .filter(|tuple| tuple.answered && tuple.path != selected)
         };
         let by_heard = rivals()
             .any(|tuple| tuple.heard > current.heard)

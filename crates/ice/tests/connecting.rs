@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use sluice_ice::{IceState, StunOutcome};
+use sluice_ice::{IceState, Path, StunOutcome};
 use support::{Net, Side, Weather, addr, epoch, host, request};
 
 const SERVER: &str = "192.0.2.1:50000";
@@ -80,7 +80,7 @@ fn a_client_whose_candidates_never_arrive_connects_as_peer_reflexive() {
     net.signal(false);
     assert!(net.run_until(Duration::from_secs(3), Net::both_connected));
     assert_eq!(
-        net.a.agent.selected().map(|pair| pair.remote),
+        net.a.agent.selected().map(|path| path.remote),
         Some(addr("203.0.113.9:1234"))
     );
 }
@@ -163,7 +163,7 @@ fn an_endless_supply_of_tuples_costs_no_memory_and_no_connection() {
         assert_eq!(
             net.a
                 .agent
-                .handle_datagram(net.now, addr(SERVER), source, &ask),
+                .handle_datagram(net.now, Path::udp(addr(SERVER), source), &ask),
             StunOutcome::Verified
         );
         while net.a.agent.poll_transmit().is_some() {}

@@ -5,7 +5,7 @@ mod support;
 use std::time::Duration;
 
 use is::stun::{StunMessage, TransId};
-use sluice_ice::{Credentials, StunOutcome};
+use sluice_ice::{Credentials, Path, StunOutcome};
 use support::{Net, Side, addr, epoch, host, request, seal};
 
 const SERVER: &str = "192.0.2.1:50000";
@@ -49,9 +49,10 @@ fn wrong_integrity_unknown_users_and_wrong_fingerprints_get_silence() {
         &good[..good.len() - 4].to_vec(),
     ] {
         for _ in 0..1_000 {
-            let outcome = server
-                .agent
-                .handle_datagram(now, addr(SERVER), addr(STRANGER), bytes);
+            let outcome =
+                server
+                    .agent
+                    .handle_datagram(now, Path::udp(addr(SERVER), addr(STRANGER)), bytes);
             assert!(
                 !matches!(outcome, StunOutcome::Verified | StunOutcome::Early),
                 "{outcome:?}"
@@ -68,7 +69,7 @@ fn wrong_integrity_unknown_users_and_wrong_fingerprints_get_silence() {
     assert_eq!(
         server
             .agent
-            .handle_datagram(now, addr(SERVER), addr(STRANGER), &good),
+            .handle_datagram(now, Path::udp(addr(SERVER), addr(STRANGER)), &good),
         StunOutcome::Verified
     );
     assert!(server.agent.is_valid_remote(addr(STRANGER)));
@@ -80,28 +81,30 @@ fn an_answer_from_elsewhere_than_we_asked_proves_nothing() {
     let now = epoch();
     server.agent.add_remote_candidate(now, &host(addr(CLIENT)));
     let ask = server.agent.poll_transmit().expect("a check");
-    assert_eq!(ask.remote, addr(CLIENT));
+    assert_eq!(ask.path.remote, addr(CLIENT));
     let id = StunMessage::parse(&ask.bytes).expect("valid").trans_id();
     let answer = seal(&StunMessage::binding_reply(id, addr(SERVER)), &client.pwd);
-    let stranger = server
-        .agent
-        .handle_datagram(now, addr(SERVER), addr(STRANGER), &answer);
+    let stranger =
+        server
+            .agent
+            .handle_datagram(now, Path::udp(addr(SERVER), addr(STRANGER)), &answer);
     assert_eq!(stranger, StunOutcome::Unsolicited);
     let invented = seal(
         &StunMessage::binding_reply(TransId::new(), addr(SERVER)),
         &client.pwd,
     );
-    let outcome = server
-        .agent
-        .handle_datagram(now, addr(SERVER), addr(CLIENT), &invented);
+    let outcome =
+        server
+            .agent
+            .handle_datagram(now, Path::udp(addr(SERVER), addr(CLIENT)), &invented);
     assert_eq!(outcome, StunOutcome::Unsolicited);
     assert_eq!(
         server
             .agent
-            .handle_datagram(now, addr(SERVER), addr(CLIENT), &answer),
+            .handle_datagram(now, Path::udp(addr(SERVER), addr(CLIENT)), &answer),
         StunOutcome::Verified
     );
-    assert!(server.agent.is_valid(addr(SERVER), addr(CLIENT)));
+    assert!(server.agent.is_valid(Path::udp(addr(SERVER), addr(CLIENT))));
 }
 
 #[test]
@@ -111,13 +114,12 @@ fn a_nomination_alone_does_not_send_media_to_a_place_that_never_answered() {
     let ask = request(&server.creds, &client, true);
     server
         .agent
-        .handle_datagram(now, addr(SERVER), addr(STRANGER), &ask);
+        .handle_datagram(now, Path::udp(addr(SERVER), addr(STRANGER)), &ask);
     for ms in [20, 40, 60, 500, 1_000, 5_000] {
         server.agent.handle_timeout(now + Duration::from_millis(ms));
         server.agent.handle_authenticated(
             now + Duration::from_millis(ms),
-            addr(SERVER),
-            addr(STRANGER),
+            Path::udp(addr(SERVER), addr(STRANGER)),
         );
     }
     assert_eq!(server.agent.selected(), None);
@@ -134,7 +136,7 @@ fn requests_before_the_remote_description_are_bounded() {
         assert_eq!(
             server
                 .agent
-                .handle_datagram(now, addr(SERVER), source, &ask),
+                .handle_datagram(now, Path::udp(addr(SERVER), source), &ask),
             StunOutcome::Early
         );
     }
@@ -162,14 +164,14 @@ fn an_established_path_survives_any_stranger() {
         for _ in 0..100 {
             net.a
                 .agent
-                .handle_datagram(net.now, addr(SERVER), addr(STRANGER), &forged);
+                .handle_datagram(net.now, Path::udp(addr(SERVER), addr(STRANGER)), &forged);
             net.a
                 .agent
-                .handle_authenticated(net.now, addr(SERVER), addr(STRANGER));
+                .handle_authenticated(net.now, Path::udp(addr(SERVER), addr(STRANGER)));
         }
     }
     assert_eq!(
-        net.a.agent.selected().map(|pair| pair.remote),
+        net.a.agent.selected().map(|path| path.remote),
         Some(addr(CLIENT))
     );
 }

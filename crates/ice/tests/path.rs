@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use sluice_ice::{Credentials, IceEvent, IceState};
+use sluice_ice::{Credentials, IceEvent, IceState, Path};
 use support::{Net, Side, addr, epoch, host, request, seal};
 
 const SERVER: &str = "192.0.2.1:50000";
@@ -76,7 +76,7 @@ fn media_follows_a_rebound_nat_within_a_second() {
             net.run_for(Duration::from_millis(20));
             net.a
                 .agent
-                .handle_authenticated(net.now, addr(SERVER), addr(CLIENT));
+                .handle_authenticated(net.now, Path::udp(addr(SERVER), addr(CLIENT)));
         }
         net.b.seen_as = Some(addr(ROAMED));
         // Its media comes from elsewhere, but counts only once that place has proved itself by a check: the
@@ -85,11 +85,11 @@ fn media_follows_a_rebound_nat_within_a_second() {
             net.a.agent.is_valid_remote(addr(ROAMED))
         }));
         let proved = net.elapsed();
-        while net.a.agent.selected().map(|pair| pair.remote) != Some(addr(ROAMED)) {
+        while net.a.agent.selected().map(|path| path.remote) != Some(addr(ROAMED)) {
             net.run_for(Duration::from_millis(20));
             net.a
                 .agent
-                .handle_authenticated(net.now, addr(SERVER), addr(ROAMED));
+                .handle_authenticated(net.now, Path::udp(addr(SERVER), addr(ROAMED)));
             assert!(
                 net.elapsed().saturating_sub(proved) < Duration::from_secs(1),
                 "lite {lite}, controls {server_controls}"
@@ -101,7 +101,7 @@ fn media_follows_a_rebound_nat_within_a_second() {
         );
         net.run_for(Duration::from_mins(1));
         assert_eq!(
-            net.a.agent.selected().map(|pair| pair.remote),
+            net.a.agent.selected().map(|path| path.remote),
             Some(addr(ROAMED))
         );
         assert!(net.both_connected());
@@ -116,7 +116,7 @@ fn a_path_does_not_flap_while_the_client_stays() {
             net.run_for(Duration::from_millis(100));
             net.a
                 .agent
-                .handle_authenticated(net.now, addr(SERVER), addr(CLIENT));
+                .handle_authenticated(net.now, Path::udp(addr(SERVER), addr(CLIENT)));
         }
         assert_eq!(net.a.agent.stats().switches, 1);
     }
@@ -186,7 +186,9 @@ fn a_client_that_nominates_another_pair_is_followed_at_once() {
     let (wifi, lte) = (addr(CLIENT), addr("100.64.0.9:9000"));
     let check = |server: &mut Side, at, from, nominate| {
         let ask = request(&server.creds, &client, nominate);
-        server.agent.handle_datagram(at, addr(SERVER), from, &ask);
+        server
+            .agent
+            .handle_datagram(at, Path::udp(addr(SERVER), from), &ask);
         while let Some(sent) = server.agent.poll_transmit() {
             let message = is::stun::StunMessage::parse(&sent.bytes).expect("valid");
             if message.is_binding_request() {
@@ -194,21 +196,21 @@ fn a_client_that_nominates_another_pair_is_followed_at_once() {
                 let reply = seal(&reply, &client.pwd);
                 server
                     .agent
-                    .handle_datagram(at, addr(SERVER), sent.remote, &reply);
+                    .handle_datagram(at, Path::udp(addr(SERVER), sent.path.remote), &reply);
             }
         }
     };
     let at = |ms| now + Duration::from_millis(ms);
     check(&mut server, at(0), wifi, true);
     check(&mut server, at(100), lte, false);
-    assert_eq!(server.agent.selected().map(|pair| pair.remote), Some(wifi));
+    assert_eq!(server.agent.selected().map(|path| path.remote), Some(wifi));
     // It moves to the other network; the old one still works and is checked, but no longer nominated.
     check(&mut server, at(2_000), lte, true);
     check(&mut server, at(2_010), wifi, false);
     server.agent.handle_timeout(at(2_020));
-    assert_eq!(server.agent.selected().map(|pair| pair.remote), Some(lte));
+    assert_eq!(server.agent.selected().map(|path| path.remote), Some(lte));
     // And back.
     check(&mut server, at(9_000), wifi, true);
     server.agent.handle_timeout(at(9_010));
-    assert_eq!(server.agent.selected().map(|pair| pair.remote), Some(wifi));
+    assert_eq!(server.agent.selected().map(|path| path.remote), Some(wifi));
 }

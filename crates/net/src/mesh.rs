@@ -1,12 +1,12 @@
 //! The ways between workers: one bounded ring per ordered pair, so that no two threads ever wait for each other.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 
 use rtrb::{Consumer, Producer, RingBuffer};
 use sluice_sfu::LinkMessage;
 use sluice_sfu::pool::PoolBuffer;
 use sluice_wire::id::WorkerId;
+use sluice_wire::path::Path;
 
 use crate::waker::Alarm;
 
@@ -17,19 +17,15 @@ pub enum Hop {
     Link(LinkMessage),
     /// A datagram that came in on a shared port at the wrong worker.
     Datagram {
-        /// Where it came in; the receiver has a socket of the same address.
-        local: SocketAddr,
-        /// Where from.
-        remote: SocketAddr,
+        /// Its way; the receiver has a socket of the same local address.
+        path: Path,
         /// The bytes.
         bytes: PoolBuffer,
     },
-    /// "`remote` is mine": a check from there was answered. Sent to the worker that handed it over.
+    /// "This path is mine": a check from there was answered. Sent to the worker that handed it over.
     Claim {
-        /// The shared port.
-        local: SocketAddr,
-        /// The client.
-        remote: SocketAddr,
+        /// From the client to the shared port.
+        path: Path,
     },
 }
 

@@ -5,11 +5,11 @@
 //! checks whose integrity holds: forged addresses are never remembered.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use sluice_sfu::Worker;
 use sluice_wire::id::WorkerId;
+use sluice_wire::path::Path;
 
 /// Where a datagram goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +25,8 @@ pub struct Handoff {
     me: WorkerId,
     /// The other workers on the same ports.
     sharing: Vec<WorkerId>,
-    /// Senders of other workers' peers, by our address and theirs.
-    owners: HashMap<(SocketAddr, SocketAddr), Owner>,
+    /// Senders of other workers' peers, by path.
+    owners: HashMap<Path, Owner>,
     /// Checks that others handed over in this turn: whoever is answered before it ends has proved to be ours.
     visitors: Vec<Visitor>,
 }
@@ -38,8 +38,7 @@ struct Owner {
 
 struct Visitor {
     from: WorkerId,
-    local: SocketAddr,
-    remote: SocketAddr,
+    path: Path,
 }
 
 impl Handoff {
@@ -59,12 +58,12 @@ impl Handoff {
     }
 
     /// Decides about a datagram that came in here.
-    pub fn route(&self, local: SocketAddr, remote: SocketAddr, datagram: &[u8]) -> Route {
+    pub fn route(&self, path: Path, datagram: &[u8]) -> Route {
         if self.sharing.is_empty() {
             return Route::Here;
         }
-        let owner = Worker::owner_of(datagram)
-            .or_else(|| self.owners.get(&(local, remote)).map(|owner| owner.worker));
+        let owner =
+            Worker::owner_of(datagram).or_else(|| self.owners.get(&path).map(|owner| owner.worker));
         match owner {
             Some(worker) if worker != self.me && self.sharing.contains(&worker) => {
                 Route::To(worker)
@@ -74,57 +73,33 @@ impl Handoff {
     }
 
     /// Notes that `from` handed a datagram over.
-    pub fn handle_visitor(
-        &mut self,
-        from: WorkerId,
-        local: SocketAddr,
-        remote: SocketAddr,
-        datagram: &[u8],
-    ) {
+    pub fn handle_visitor(&mut self, from: WorkerId, path: Path, datagram: &[u8]) {
         if self.visitors.len() < MAX_VISITORS && Worker::owner_of(datagram) == Some(self.me) {
-            self.visitors.push(Visitor {
-                from,
-                local,
-                remote,
-            });
+            self.visitors.push(Visitor { from, path });
         }
     }
 
     /// Looks at what goes out. Some worker where that proves that the remote side is ours, and the worker that
     /// gets its datagrams is to know.
-    pub fn handle_transmit(
-        &mut self,
-        local: SocketAddr,
-        remote: SocketAddr,
-        bytes: &[u8],
-    ) -> Option<WorkerId> {
+    pub fn handle_transmit(&mut self, path: Path, bytes: &[u8]) -> Option<WorkerId> {
         if self.sharing.is_empty() || !bytes.starts_with(&BINDING_SUCCESS) {
             return None;
         }
         // Whoever had the address before: it is ours now.
-        self.owners.remove(&(local, remote));
-        let at = self
-            .visitors
-            .iter()
-            .position(|v| (v.local, v.remote) == (local, remote))?;
+        self.owners.remove(&path);
+        let at = self.visitors.iter().position(|v| v.path == path)?;
         Some(self.visitors.swap_remove(at).from)
     }
 
     /// Another worker proved that a remote side is its.
-    pub fn handle_claim(
-        &mut self,
-        now: Instant,
-        worker: WorkerId,
-        local: SocketAddr,
-        remote: SocketAddr,
-    ) {
+    pub fn handle_claim(&mut self, now: Instant, worker: WorkerId, path: Path) {
         if self.owners.len() >= MAX_OWNERS {
             self.owners
                 .retain(|_, owner| now.saturating_duration_since(owner.claimed) < OWNER_LIFE);
         }
-        if self.owners.len() < MAX_OWNERS || self.owners.contains_key(&(local, remote)) {
+        if self.owners.len() < MAX_OWNERS || self.owners.contains_key(&path) {
             self.owners.insert(
-                (local, remote),
+                path,
                 Owner {
                     worker,
                     claimed: now,
@@ -153,6 +128,8 @@ const OWNER_LIFE: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
     const RESPONSE: [u8; 20] = [
@@ -162,6 +139,10 @@ mod tests {
 
     fn address(port: u16) -> SocketAddr {
         SocketAddr::from(([192, 0, 2, 1], port))
+    }
+
+    fn path(remote: u16) -> Path {
+        Path::udp(address(1), address(remote))
     }
 
     fn check(ufrag: &str) -> Vec<u8> {
@@ -182,62 +163,44 @@ mod tests {
     #[test]
     fn a_check_goes_to_the_worker_that_its_ufrag_names() {
         let handoff = two();
+        assert_eq!(handoff.route(path(2), &check("0abc")), Route::Here);
         assert_eq!(
-            handoff.route(address(1), address(2), &check("0abc")),
-            Route::Here
-        );
-        assert_eq!(
-            handoff.route(address(1), address(2), &check("1abc")),
+            handoff.route(path(2), &check("1abc")),
             Route::To(WorkerId(1))
         );
-        assert_eq!(
-            handoff.route(address(1), address(2), &check("9abc")),
-            Route::Here
-        );
+        assert_eq!(handoff.route(path(2), &check("9abc")), Route::Here);
     }
 
     #[test]
     fn media_follows_the_claim_of_its_address() {
         let mut handoff = two();
-        assert_eq!(handoff.route(address(1), address(2), &MEDIA), Route::Here);
-        handoff.handle_claim(Instant::now(), WorkerId(1), address(1), address(2));
-        assert_eq!(
-            handoff.route(address(1), address(2), &MEDIA),
-            Route::To(WorkerId(1))
-        );
-        assert_eq!(handoff.route(address(1), address(3), &MEDIA), Route::Here);
+        assert_eq!(handoff.route(path(2), &MEDIA), Route::Here);
+        handoff.handle_claim(Instant::now(), WorkerId(1), path(2));
+        assert_eq!(handoff.route(path(2), &MEDIA), Route::To(WorkerId(1)));
+        assert_eq!(handoff.route(path(3), &MEDIA), Route::Here);
     }
 
     #[test]
     fn only_an_answer_makes_a_visitor_ours() {
         let mut handoff = Handoff::new(WorkerId(1), vec![WorkerId(0)]);
-        handoff.handle_visitor(WorkerId(0), address(1), address(2), &check("1abc"));
+        handoff.handle_visitor(WorkerId(0), path(2), &check("1abc"));
+        assert_eq!(handoff.handle_transmit(path(3), &RESPONSE), None);
+        assert_eq!(handoff.handle_transmit(path(2), &MEDIA), None);
         assert_eq!(
-            handoff.handle_transmit(address(1), address(3), &RESPONSE),
-            None
-        );
-        assert_eq!(
-            handoff.handle_transmit(address(1), address(2), &MEDIA),
-            None
-        );
-        assert_eq!(
-            handoff.handle_transmit(address(1), address(2), &RESPONSE),
+            handoff.handle_transmit(path(2), &RESPONSE),
             Some(WorkerId(0))
         );
-        handoff.handle_visitor(WorkerId(0), address(1), address(2), &check("1abc"));
+        handoff.handle_visitor(WorkerId(0), path(2), &check("1abc"));
         handoff.end_turn();
-        assert_eq!(
-            handoff.handle_transmit(address(1), address(2), &RESPONSE),
-            None
-        );
+        assert_eq!(handoff.handle_transmit(path(2), &RESPONSE), None);
     }
 
     #[test]
     fn an_address_that_changes_hands_follows_its_new_owner() {
         let mut handoff = two();
-        handoff.handle_claim(Instant::now(), WorkerId(1), address(1), address(2));
-        handoff.handle_transmit(address(1), address(2), &RESPONSE);
-        assert_eq!(handoff.route(address(1), address(2), &MEDIA), Route::Here);
+        handoff.handle_claim(Instant::now(), WorkerId(1), path(2));
+        handoff.handle_transmit(path(2), &RESPONSE);
+        assert_eq!(handoff.route(path(2), &MEDIA), Route::Here);
     }
 
     #[test]
@@ -246,10 +209,10 @@ mod tests {
         let start = Instant::now();
         for client in 0..=MAX_OWNERS as u32 {
             let remote = SocketAddr::from((client.to_be_bytes(), 1));
-            handoff.handle_claim(start, WorkerId(1), address(1), remote);
+            handoff.handle_claim(start, WorkerId(1), Path::udp(address(1), remote));
         }
         assert_eq!(handoff.owners.len(), MAX_OWNERS);
-        handoff.handle_claim(start + OWNER_LIFE, WorkerId(1), address(1), address(2));
+        handoff.handle_claim(start + OWNER_LIFE, WorkerId(1), path(2));
         assert_eq!(handoff.owners.len(), 1);
     }
 
@@ -257,9 +220,6 @@ mod tests {
     fn a_worker_with_ports_of_its_own_hands_nothing_over() {
         let handoff = Handoff::new(WorkerId(0), vec![]);
         assert!(handoff.is_idle());
-        assert_eq!(
-            handoff.route(address(1), address(2), &check("1abc")),
-            Route::Here
-        );
+        assert_eq!(handoff.route(path(2), &check("1abc")), Route::Here);
     }
 }

@@ -135,7 +135,7 @@ impl Socket {
         match transmit.segment_size {
             Some(segment) if self.trains => self.send_train(transmit, segment, counters),
             Some(segment) => self.send_each(transmit, segment, counters),
-            None => self.send_one(transmit.remote, transmit.bytes, counters),
+            None => self.send_one(transmit.path.remote, transmit.bytes, counters),
         }
     }
 
@@ -147,7 +147,7 @@ impl Socket {
     fn send_train(&mut self, transmit: &Transmit<'_>, segment: usize, counters: &mut SendCounters) {
         let count = transmit.bytes.len().div_ceil(segment.max(1)) as u64;
         let message = quinn_udp::Transmit {
-            destination: transmit.remote,
+            destination: transmit.path.remote,
             ecn: None,
             contents: transmit.bytes,
             segment_size: Some(segment),
@@ -171,7 +171,7 @@ impl Socket {
 
     fn send_each(&self, transmit: &Transmit<'_>, segment: usize, counters: &mut SendCounters) {
         for datagram in transmit.bytes.chunks(segment.max(1)) {
-            self.send_one(transmit.remote, datagram, counters);
+            self.send_one(transmit.path.remote, datagram, counters);
         }
     }
 
@@ -246,6 +246,7 @@ const SLOT_BYTES: usize = 64 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sluice_wire::path::Path;
     use std::net::UdpSocket;
     use std::time::{Duration, Instant};
 
@@ -281,8 +282,7 @@ mod tests {
             socket.trains &= trains;
             let mut counters = SendCounters::default();
             let transmit = Transmit {
-                local: socket.local(),
-                remote: client.local_addr().expect("it is bound"),
+                path: Path::udp(socket.local(), client.local_addr().expect("it is bound")),
                 segment_size: Some(100),
                 bytes: &[7; 250],
             };
@@ -305,8 +305,7 @@ mod tests {
         let (socket, mut sender) = (bound(), bound());
         let mut counters = SendCounters::default();
         let transmit = Transmit {
-            local: sender.local(),
-            remote: socket.local(),
+            path: Path::udp(sender.local(), socket.local()),
             segment_size: Some(1000),
             bytes: &(0..=255).cycle().take(4500).collect::<Vec<u8>>(),
         };
@@ -328,8 +327,7 @@ mod tests {
         for segment_size in [None, Some(66_000)] {
             socket.send(
                 &Transmit {
-                    local: socket.local(),
-                    remote,
+                    path: Path::udp(socket.local(), remote),
                     segment_size,
                     bytes: &huge,
                 },
@@ -364,8 +362,7 @@ mod tests {
         let remote = client.local_addr().expect("it is bound");
         let mut counters = SendCounters::default();
         let transmit = Transmit {
-            local: socket.local(),
-            remote,
+            path: Path::udp(socket.local(), remote),
             segment_size: None,
             bytes: b"six",
         };

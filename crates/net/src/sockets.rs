@@ -170,11 +170,11 @@ impl Sockets {
 
     /// Sends from the socket that the transmit names; one that is gone loses it.
     pub fn send(&mut self, now: Instant, transmit: &Transmit<'_>) {
-        let Some(&at) = self.by_local.get(&transmit.local) else {
+        let Some(&at) = self.by_local.get(&transmit.path.local) else {
             self.counters.refused += 1;
             return;
         };
-        let remote = transmit.remote;
+        let remote = transmit.path.remote;
         let Some(slot) = self.slots.get_mut(at).and_then(Option::as_mut) else {
             return;
         };
@@ -285,6 +285,7 @@ mod tests {
     use crate::ports::PortBook;
     use rand::SeedableRng;
     use rand::rngs::SmallRng;
+    use sluice_wire::path::Path;
     use std::net::{IpAddr, Ipv4Addr, UdpSocket};
     use std::sync::Arc;
     use std::time::Duration;
@@ -361,8 +362,7 @@ mod tests {
         table.sockets.send(
             Instant::now(),
             &Transmit {
-                local: local.socket,
-                remote,
+                path: Path::udp(local.socket, remote),
                 segment_size: None,
                 bytes: b"out",
             },
@@ -381,8 +381,7 @@ mod tests {
             let local = table.open(peer);
             table.sockets.close_peer(PeerId(peer));
             let transmit = Transmit {
-                local: local.socket,
-                remote: local.socket,
+                path: Path::udp(local.socket, local.socket),
                 segment_size: None,
                 bytes: b"x",
             };
@@ -417,8 +416,7 @@ mod tests {
         for turn in 0..300 {
             let now = start + Duration::from_millis(turn * 10);
             let transmit = Transmit {
-                local,
-                remote,
+                path: Path::udp(local, remote),
                 segment_size: None,
                 bytes: b"media",
             };
@@ -475,8 +473,7 @@ mod tests {
         settle(&mut table, local, &client);
         drop(client);
         let transmit = Transmit {
-            local,
-            remote,
+            path: Path::udp(local, remote),
             segment_size: None,
             bytes: b"media",
         };

@@ -2,16 +2,16 @@
 
 use bytes::Bytes;
 use sluice_data::{ChannelId, ChannelSettings};
-use sluice_ice::{IceState, Pair};
+use sluice_ice::{IceState, Path};
 use sluice_secure::{DtlsRole, SrtpProfile};
 
 /// A report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PeerEvent {
     /// ICE moved; with the selected pair, once there is one.
-    Ice(IceState, Option<Pair>),
+    Ice(IceState, Option<Path>),
     /// Media goes along this pair from now on: first nomination, re-nomination or a client that roamed.
-    Path(Pair),
+    Path(Path),
     /// ICE and DTLS stand.
     Connected {
         /// The negotiated profile.

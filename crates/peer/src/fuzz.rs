@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use sluice_wire::id::PeerId;
 
 use crate::{
-    CandidateKind, Certificate, CloseReason, Credentials, DataRole, DtlsRole, HashAlgorithm, Peer,
-    PeerConfig, PeerEvent, Protocol, Received, RemoteCandidate, RemoteDescription,
+    CandidateKind, Certificate, CloseReason, Credentials, DataRole, DtlsRole, HashAlgorithm, Path,
+    Peer, PeerConfig, PeerEvent, Protocol, Received, RemoteCandidate, RemoteDescription,
 };
 
 /// One datagram to a transport that is connected: from a stranger, who must get nothing, and along the path of
@@ -17,9 +17,9 @@ use crate::{
 pub fn datagram(input: &[u8]) {
     CALL.with_borrow_mut(|kept| {
         let call = kept.get_or_insert_with(Call::connected);
-        let received = call
-            .server
-            .handle_datagram(call.now, SERVER, STRANGER, &mut input.to_vec());
+        let received =
+            call.server
+                .handle_datagram(call.now, Path::udp(SERVER, STRANGER), &mut input.to_vec());
         assert!(matches!(received, Received::Dropped(_)), "{received:?}");
         assert!(
             call.server.poll_transmit().is_none(),
@@ -27,7 +27,7 @@ pub fn datagram(input: &[u8]) {
         );
 
         call.server
-            .handle_datagram(call.now, SERVER, CLIENT, &mut input.to_vec());
+            .handle_datagram(call.now, Path::udp(SERVER, CLIENT), &mut input.to_vec());
         call.exchange();
         call.now += Duration::from_millis(1);
         if call.exhausted() {
@@ -78,12 +78,18 @@ impl Call {
         self.client.handle_timeout(self.now);
         for _ in 0..4 {
             while let Some(mut transmit) = self.client.poll_transmit() {
-                self.server
-                    .handle_datagram(self.now, SERVER, CLIENT, &mut transmit.bytes);
+                self.server.handle_datagram(
+                    self.now,
+                    Path::udp(SERVER, CLIENT),
+                    &mut transmit.bytes,
+                );
             }
             while let Some(mut transmit) = self.server.poll_transmit() {
-                self.client
-                    .handle_datagram(self.now, CLIENT, SERVER, &mut transmit.bytes);
+                self.client.handle_datagram(
+                    self.now,
+                    Path::udp(CLIENT, SERVER),
+                    &mut transmit.bytes,
+                );
             }
         }
         while let Some(event) = self.server.poll_event() {

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use sluice_data::{ChannelSettings, DataConfig, DataEvent, DataTransport};
-use sluice_ice::Pair;
+use sluice_ice::Path;
 use sluice_secure::{
     Certificate, Dtls, DtlsEvent, DtlsRole, DtlsVersions, Fingerprint, SrtpReceiver, SrtpSender,
 };
@@ -59,7 +59,7 @@ impl Peer {
         }
     }
 
-    pub(crate) fn handle_dtls(&mut self, now: Instant, pair: Pair, datagram: &[u8]) -> bool {
+    pub(crate) fn handle_dtls(&mut self, now: Instant, path: Path, datagram: &[u8]) -> bool {
         self.begin_handshake(now);
         let Handshake::Running(dtls) = &mut self.handshake else {
             return false;
@@ -68,7 +68,7 @@ impl Peer {
         let result = dtls.handle_datagram(now, datagram);
         let taken = dtls.counters().total() == noise_before;
         if taken {
-            self.handshake_pair = Some(pair);
+            self.handshake_path = Some(path);
         }
         self.drain_dtls(now);
         if let Err(error) = result {

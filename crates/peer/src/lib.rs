@@ -31,7 +31,7 @@ pub use send::SendError;
 
 pub use sluice_data::{ChannelId, ChannelSettings, DataRole, SendOutcome};
 pub use sluice_ice::{
-    CandidateKind, Credentials, IceState, LocalCandidate, Pair, Protocol, RemoteCandidate,
+    CandidateKind, Credentials, IceState, LocalCandidate, Path, Protocol, RemoteCandidate, Via,
 };
 pub use sluice_secure::{
     Certificate, CertificateError, DtlsRole, DtlsVersions, Fingerprint, HashAlgorithm, SealError,

@@ -8,7 +8,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use sluice_data::{ChannelSettings, DataRole, DataTransport};
 use sluice_ice::{
-    Credentials, IceAgent, IceConfig, IceEvent, IceState, LocalCandidate, Pair, RemoteCandidate,
+    Credentials, IceAgent, IceConfig, IceEvent, IceState, LocalCandidate, Path, RemoteCandidate,
 };
 use sluice_secure::{Certificate, DtlsVersions};
 use sluice_wire::id::PeerId;
@@ -22,10 +22,8 @@ use crate::twcc::Twcc;
 /// A datagram to send that is no media: STUN, DTLS, SCTP, transport-cc feedback.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerTransmit {
-    /// From.
-    pub local: SocketAddr,
-    /// To.
-    pub remote: SocketAddr,
+    /// Its way.
+    pub path: Path,
     /// The datagram.
     pub bytes: Vec<u8>,
 }
@@ -41,12 +39,12 @@ pub struct Peer {
     id: PeerId,
     closed: bool,
     pub(crate) ice: IceAgent,
-    pub(crate) path: Option<Pair>,
+    pub(crate) path: Option<Path>,
     pub(crate) certificate: Certificate,
     pub(crate) versions: DtlsVersions,
     pub(crate) handshake: Handshake,
     /// Where the last DTLS datagram came from: answers go there before a pair is nominated.
-    pub(crate) handshake_pair: Option<Pair>,
+    pub(crate) handshake_path: Option<Path>,
     pub(crate) srtp: Option<Box<Srtp>>,
     pub(crate) data: Option<Box<DataTransport>>,
     pub(crate) data_role: DataRole,
@@ -80,7 +78,7 @@ impl Peer {
             certificate: config.certificate,
             versions: config.versions,
             handshake: Handshake::AwaitingRemote,
-            handshake_pair: None,
+            handshake_path: None,
             srtp: None,
             data: None,
             data_role: config.data,
@@ -148,7 +146,7 @@ impl Peer {
     }
 
     /// Where media goes; none before the first nomination and after the end.
-    pub fn path(&self) -> Option<Pair> {
+    pub fn path(&self) -> Option<Path> {
         self.path
     }
 
@@ -256,36 +254,30 @@ impl Peer {
 
     fn collect_transmits(&mut self) {
         while let Some(transmit) = self.ice.poll_transmit() {
-            let transmit = PeerTransmit {
-                local: transmit.local,
-                remote: transmit.remote,
+            self.transmits.push_back(PeerTransmit {
+                path: transmit.path,
                 bytes: transmit.bytes,
-            };
-            self.transmits.push_back(transmit);
+            });
         }
         self.dirty = false;
         self.seal_data(self.now);
-        let Some(pair) = self.path.or(self.handshake_pair) else {
+        let Some(path) = self.path.or(self.handshake_path) else {
             return;
         };
         let Handshake::Running(dtls) = &mut self.handshake else {
             return;
         };
         while let Some(bytes) = dtls.poll_transmit() {
-            self.transmits.push_back(PeerTransmit {
-                local: pair.local,
-                remote: pair.remote,
-                bytes,
-            });
+            self.transmits.push_back(PeerTransmit { path, bytes });
         }
     }
 
     pub(crate) fn drain_ice(&mut self, now: Instant) {
         while let Some(event) = self.ice.poll_event() {
             match event {
-                IceEvent::Nominated(pair) => {
-                    self.path = Some(pair);
-                    self.report(PeerEvent::Path(pair));
+                IceEvent::Nominated(path) => {
+                    self.path = Some(path);
+                    self.report(PeerEvent::Path(path));
                     self.begin_handshake(now);
                 }
                 IceEvent::State(state) => {
@@ -304,16 +296,12 @@ impl Peer {
 
     /// Transport-cc reports, which an arrival made due.
     pub(crate) fn collect_feedback(&mut self) {
-        let Some(pair) = self.path.filter(|_| self.srtp.is_some()) else {
+        let Some(path) = self.path.filter(|_| self.srtp.is_some()) else {
             return;
         };
         while let Some(mut bytes) = self.twcc.poll_report() {
             if self.seal_rtcp(&mut bytes).is_ok() {
-                self.transmits.push_back(PeerTransmit {
-                    local: pair.local,
-                    remote: pair.remote,
-                    bytes,
-                });
+                self.transmits.push_back(PeerTransmit { path, bytes });
             }
         }
     }

@@ -1,9 +1,8 @@
 //! A datagram in.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
-use sluice_ice::Pair;
+use sluice_ice::Path;
 use sluice_wire::classify::{Kind, classify};
 
 use crate::counters::DropReason;
@@ -30,14 +29,8 @@ pub enum Received {
 
 impl Peer {
     /// Takes one datagram in. Media is decrypted in place.
-    pub fn handle_datagram(
-        &mut self,
-        now: Instant,
-        local: SocketAddr,
-        remote: SocketAddr,
-        buf: &mut [u8],
-    ) -> Received {
-        let received = self.receive(now, Pair { local, remote }, buf);
+    pub fn handle_datagram(&mut self, now: Instant, path: Path, buf: &mut [u8]) -> Received {
+        let received = self.receive(now, path, buf);
         match received {
             Received::Dropped(reason) => {
                 tracing::trace!(?reason, len = buf.len(), "datagram dropped");
@@ -53,7 +46,7 @@ impl Peer {
         received
     }
 
-    fn receive(&mut self, now: Instant, pair: Pair, buf: &mut [u8]) -> Received {
+    fn receive(&mut self, now: Instant, path: Path, buf: &mut [u8]) -> Received {
         if self.is_closed() {
             return Received::Dropped(DropReason::Closed);
         }
@@ -62,16 +55,16 @@ impl Peer {
         }
         self.now = now;
         match classify(buf) {
-            Some(Kind::Rtp) => self.receive_rtp(now, pair, buf),
-            Some(Kind::Rtcp) => self.receive_rtcp(now, pair, buf),
-            Some(Kind::Stun) => self.receive_stun(now, pair, buf),
-            Some(Kind::Dtls) => self.receive_dtls(now, pair, buf),
+            Some(Kind::Rtp) => self.receive_rtp(now, path, buf),
+            Some(Kind::Rtcp) => self.receive_rtcp(now, path, buf),
+            Some(Kind::Stun) => self.receive_stun(now, path, buf),
+            Some(Kind::Dtls) => self.receive_dtls(now, path, buf),
             Some(Kind::ChannelData) | None => Received::Dropped(DropReason::Unclassified),
         }
     }
 
-    fn receive_rtp(&mut self, now: Instant, pair: Pair, buf: &mut [u8]) -> Received {
-        if !self.ice.is_valid(pair.local, pair.remote) {
+    fn receive_rtp(&mut self, now: Instant, path: Path, buf: &mut [u8]) -> Received {
+        if !self.ice.is_valid(path) {
             return Received::Dropped(DropReason::SrtpUnvalidated);
         }
         let Some(srtp) = &mut self.srtp else {
@@ -81,7 +74,7 @@ impl Peer {
             Ok(len) => len,
             Err(reject) => return Received::Dropped(DropReason::of_srtp(reject)),
         };
-        self.authenticated(now, pair);
+        self.authenticated(now, path);
         if let Some(packet) = buf.get(..len) {
             self.twcc.mark(now, packet);
             self.collect_feedback();
@@ -89,8 +82,8 @@ impl Peer {
         Received::Rtp { len }
     }
 
-    fn receive_rtcp(&mut self, now: Instant, pair: Pair, buf: &mut [u8]) -> Received {
-        if !self.ice.is_valid(pair.local, pair.remote) {
+    fn receive_rtcp(&mut self, now: Instant, path: Path, buf: &mut [u8]) -> Received {
+        if !self.ice.is_valid(path) {
             return Received::Dropped(DropReason::SrtpUnvalidated);
         }
         let Some(srtp) = &mut self.srtp else {
@@ -98,7 +91,7 @@ impl Peer {
         };
         match srtp.receiver.unprotect_rtcp(buf) {
             Ok(len) => {
-                self.authenticated(now, pair);
+                self.authenticated(now, path);
                 Received::Rtcp { len }
             }
             Err(reject) => Received::Dropped(DropReason::of_srtp(reject)),
@@ -106,17 +99,17 @@ impl Peer {
     }
 
     /// Tells ICE that this tuple carries what only our peer can have made: media follows a client that roams.
-    fn authenticated(&mut self, now: Instant, pair: Pair) {
-        self.ice.handle_authenticated(now, pair.local, pair.remote);
+    fn authenticated(&mut self, now: Instant, path: Path) {
+        self.ice.handle_authenticated(now, path);
         if self.path != self.ice.selected() {
             self.dirty = true;
             self.drain_ice(now);
         }
     }
 
-    fn receive_stun(&mut self, now: Instant, pair: Pair, buf: &[u8]) -> Received {
+    fn receive_stun(&mut self, now: Instant, path: Path, buf: &[u8]) -> Received {
         let dropped = self.guarded(|peer| {
-            let outcome = peer.ice.handle_datagram(now, pair.local, pair.remote, buf);
+            let outcome = peer.ice.handle_datagram(now, path, buf);
             let dropped = DropReason::of_stun(outcome);
             if dropped.is_none() {
                 peer.stats.stun_in += 1;
@@ -129,11 +122,11 @@ impl Peer {
             .map_or(Received::Consumed, Received::Dropped)
     }
 
-    fn receive_dtls(&mut self, now: Instant, pair: Pair, buf: &[u8]) -> Received {
-        if !self.ice.is_valid(pair.local, pair.remote) {
+    fn receive_dtls(&mut self, now: Instant, path: Path, buf: &[u8]) -> Received {
+        if !self.ice.is_valid(path) {
             return Received::Dropped(DropReason::DtlsUnvalidated);
         }
-        match self.guarded(|peer| peer.handle_dtls(now, pair, buf)) {
+        match self.guarded(|peer| peer.handle_dtls(now, path, buf)) {
             Some(true) | None => Received::Consumed,
             Some(false) => Received::Dropped(DropReason::DtlsRefused),
         }

@@ -81,12 +81,12 @@ fn media_follows_a_roaming_client() {
     let (_, gap) = media(&mut net, Ssrc(7), 500, Duration::from_secs(10));
     assert!(gap < Duration::from_secs(3), "{gap:?}");
     assert_eq!(
-        net.server.peer.path().map(|pair| pair.remote),
+        net.server.peer.path().map(|path| path.remote),
         Some(addr(ROAMED))
     );
     assert!(
         net.server
-            .saw(|event| matches!(event, PeerEvent::Path(pair) if pair.remote == addr(ROAMED)))
+            .saw(|event| matches!(event, PeerEvent::Path(path) if path.remote == addr(ROAMED)))
     );
     assert!(net.both_connected());
 }

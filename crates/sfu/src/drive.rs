@@ -14,7 +14,7 @@ use crate::egress::Egress;
 use crate::event::{Event, IceState, PeerCloseReason};
 use crate::media::send_feedback;
 use crate::outbox::Outbox;
-use crate::transports::{Transports, pair_text, profile_name};
+use crate::transports::{Transports, profile_name};
 
 /// What a transport's reports ask of the worker beyond reporting on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,7 +55,7 @@ pub fn send(index: usize, transports: &mut Transports, egress: &mut Egress, outb
     while let Some(transmit) = transport.peer.poll_transmit() {
         outbox.counters.packets_out += 1;
         outbox.counters.bytes_out += transmit.bytes.len() as u64;
-        egress.push(transmit.local, transmit.remote, &transmit.bytes);
+        egress.push(transmit.path, &transmit.bytes);
     }
 }
 
@@ -96,14 +96,14 @@ fn handle(
         return Driven::Alive;
     };
     match event {
-        PeerEvent::Ice(state, pair) => {
+        PeerEvent::Ice(state, path) => {
             if let Some(state) = ice_state(state) {
-                let pair = pair.map(pair_text);
+                let pair = path.map(|path| path.to_string());
                 outbox.report(Event::IceState { peer, state, pair });
             }
         }
-        PeerEvent::Path(pair) => {
-            transports.routes.learn_path(pair.local, pair.remote, index);
+        PeerEvent::Path(path) => {
+            transports.routes.learn_path(path, index);
             return Driven::Ready;
         }
         PeerEvent::Connected { profile, role } => {

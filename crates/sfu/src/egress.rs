@@ -1,8 +1,9 @@
 //! Where packets become sends: one arena per turn of the loop, reused; packets that leave for one destination in
 //! a row and are equally long become one train (UDP segmentation offload).
 
-use std::net::SocketAddr;
 use std::ops::Range;
+
+use sluice_wire::path::Path;
 
 /// Longest datagram that we send, bytes, with room for what sealing adds.
 pub const SLOT_BYTES: usize = 1600;
@@ -16,10 +17,8 @@ const MAX_TRAIN_BYTES: usize = 60_000;
 /// One send: a datagram, or several of equal length to one destination of which the last may be shorter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Transmit<'a> {
-    /// The socket to send from.
-    pub local: SocketAddr,
-    /// Where to.
-    pub remote: SocketAddr,
+    /// Its way.
+    pub path: Path,
     /// Length of each segment but the last, where there is more than one.
     pub segment_size: Option<usize>,
     /// The segments, one behind the other.
@@ -36,8 +35,7 @@ pub struct Egress {
 }
 
 struct Train {
-    local: SocketAddr,
-    remote: SocketAddr,
+    path: Path,
     segment: usize,
     count: usize,
     range: Range<usize>,
@@ -48,8 +46,7 @@ impl Egress {
     /// Returns the datagram's length.
     pub fn write(
         &mut self,
-        local: SocketAddr,
-        remote: SocketAddr,
+        path: Path,
         write: impl FnOnce(&mut [u8]) -> Option<usize>,
     ) -> Option<usize> {
         self.recycle();
@@ -58,12 +55,12 @@ impl Egress {
             self.arena.resize(end, 0);
         }
         let len = write(self.arena.get_mut(self.used..end)?)?.min(SLOT_BYTES);
-        self.couple(local, remote, len);
+        self.couple(path, len);
         Some(len)
     }
 
     /// Copies a finished datagram.
-    pub fn push(&mut self, local: SocketAddr, remote: SocketAddr, bytes: &[u8]) {
+    pub fn push(&mut self, path: Path, bytes: &[u8]) {
         self.recycle();
         let end = self.used + bytes.len();
         if self.arena.len() < end {
@@ -71,7 +68,7 @@ impl Egress {
         }
         if let Some(slot) = self.arena.get_mut(self.used..end) {
             slot.copy_from_slice(bytes);
-            self.couple(local, remote, bytes.len());
+            self.couple(path, bytes.len());
         }
     }
 
@@ -85,8 +82,7 @@ impl Egress {
         let train = self.trains.get(self.next)?;
         self.next += 1;
         Some(Transmit {
-            local: train.local,
-            remote: train.remote,
+            path: train.path,
             segment_size: (train.count > 1).then_some(train.segment),
             bytes: self.arena.get(train.range.clone())?,
         })
@@ -106,23 +102,21 @@ impl Egress {
     }
 
     /// Appends to the last train where that may grow, else begins one.
-    fn couple(&mut self, local: SocketAddr, remote: SocketAddr, len: usize) {
+    fn couple(&mut self, path: Path, len: usize) {
         let start = self.used;
         self.used += len;
         let open = self.trains.len() > self.next;
         if let Some(last) = self.trains.last_mut().filter(|_| open) {
             let whole = last.range.len() == last.segment * last.count;
             let fits = last.count < MAX_TRAIN && last.range.len() + len <= MAX_TRAIN_BYTES;
-            if (last.local, last.remote) == (local, remote) && whole && fits && len <= last.segment
-            {
+            if last.path == path && whole && fits && len <= last.segment {
                 last.count += 1;
                 last.range.end = self.used;
                 return;
             }
         }
         self.trains.push(Train {
-            local,
-            remote,
+            path,
             segment: len,
             count: 1,
             range: start..self.used,
@@ -132,24 +126,27 @@ impl Egress {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
-    fn address(port: u16) -> SocketAddr {
-        SocketAddr::from(([192, 0, 2, 1], port))
+    fn path(port: u16) -> Path {
+        let address = |port| SocketAddr::from(([192, 0, 2, 1], port));
+        Path::udp(address(1), address(port))
     }
 
     fn sent(egress: &mut Egress) -> Vec<(u16, Option<usize>, usize)> {
         std::iter::from_fn(|| {
             egress
                 .poll_transmit()
-                .map(|t| (t.remote.port(), t.segment_size, t.bytes.len()))
+                .map(|t| (t.path.remote.port(), t.segment_size, t.bytes.len()))
         })
         .collect()
     }
 
     fn send(egress: &mut Egress, port: u16, lens: &[usize]) {
         for &len in lens {
-            egress.write(address(1), address(port), |slot| {
+            egress.write(path(port), |slot| {
                 slot[..len].fill(len as u8);
                 Some(len)
             });
@@ -195,7 +192,7 @@ mod tests {
     fn a_packet_that_was_not_written_takes_no_room() {
         let mut egress = Egress::default();
         send(&mut egress, 5, &[100]);
-        egress.write(address(1), address(5), |_| None);
+        egress.write(path(5), |_| None);
         send(&mut egress, 5, &[100]);
         assert_eq!(sent(&mut egress), [(5, Some(100), 200)]);
     }

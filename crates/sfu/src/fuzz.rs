@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use sluice_peer::Certificate;
 use sluice_wire::id::{PeerId, WorkerId};
+use sluice_wire::path::Path;
 
 use crate::command::{Command, IceCredentials, OpenPeer, Query};
 use crate::config::{LocalAddress, WorkerConfig};
@@ -52,7 +53,7 @@ pub fn worker_datagram(bytes: &[u8]) {
     for (port, datagram) in pieces(bytes) {
         let remote = SocketAddr::from(([198, 51, 100, 7], 1_024 + u16::from(port)));
         let mut datagram = datagram.to_vec();
-        worker.handle_datagram(now, local, remote, &mut datagram);
+        worker.handle_datagram(now, Path::udp(local, remote), &mut datagram);
         worker.flush(now);
         while let Some(transmit) = worker.poll_transmit() {
             assert!(transmit.bytes.len() <= datagram.len(), "amplified");

@@ -1,17 +1,18 @@
-//! Whose datagram it is: by the pair of addresses once known, before that by the ufrag of a connectivity check.
+//! Whose datagram it is: by its path once that is known, before that by the ufrag of a connectivity check.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use rustc_hash::FxHashMap;
 use sluice_wire::id::WorkerId;
+use sluice_wire::path::{Path, Via};
 use sluice_wire::stun::local_ufrag;
 
 /// Routes of one worker to its peers' slab indices.
 #[derive(Debug, Default)]
 pub struct Routes {
     sockets: FxHashMap<SocketAddr, Socket>,
-    by_pair: FxHashMap<(SocketAddr, SocketAddr), Route>,
+    by_path: FxHashMap<Path, Route>,
     by_ufrag: HashMap<String, usize>,
 }
 
@@ -20,7 +21,7 @@ pub struct Routes {
 struct Route {
     peer: usize,
     /// The way its media takes: checks from elsewhere never push it out.
-    is_path: bool,
+    selected: bool,
 }
 
 /// A socket with the peers that use it.
@@ -46,13 +47,14 @@ impl Routes {
 
     /// The peer of a datagram. A stranger's address is remembered only through [`Routes::learn`].
     #[inline]
-    pub fn find(&self, local: SocketAddr, remote: SocketAddr, datagram: &[u8]) -> Option<usize> {
-        if let Some(Socket { peers }) = self.sockets.get(&local)
+    pub fn find(&self, path: Path, datagram: &[u8]) -> Option<usize> {
+        if path.via != Via::Tcp
+            && let Some(Socket { peers }) = self.sockets.get(&path.local)
             && let [peer] = peers[..]
         {
             return Some(peer);
         }
-        if let Some(route) = self.by_pair.get(&(local, remote)) {
+        if let Some(route) = self.by_path.get(&path) {
             return Some(route.peer);
         }
         self.by_ufrag.get(local_ufrag(datagram)?).copied()
@@ -60,34 +62,33 @@ impl Routes {
 
     /// From now on what comes from `remote` is for `peer`. Only for a remote address that proved itself by an
     /// authenticated check; a check from a known address for another peer moves the address.
-    pub fn learn(&mut self, local: SocketAddr, remote: SocketAddr, peer: usize) {
-        let pair = (local, remote);
-        if self.by_pair.get(&pair).is_some_and(|of| of.peer == peer) {
+    pub fn learn(&mut self, path: Path, peer: usize) {
+        if self.by_path.get(&path).is_some_and(|of| of.peer == peer) {
             return;
         }
         let of_peer = |route: &Route| route.peer == peer;
-        if self.by_pair.values().filter(|of| of_peer(of)).count() >= MAX_PAIRS {
-            let spare = |(pair, of): (&_, &Route)| (of_peer(of) && !of.is_path).then_some(*pair);
-            let spare = self.by_pair.iter().find_map(spare);
-            spare.and_then(|pair| self.by_pair.remove(&pair));
+        if self.by_path.values().filter(|of| of_peer(of)).count() >= MAX_PATHS {
+            let spare = |(path, of): (&_, &Route)| (of_peer(of) && !of.selected).then_some(*path);
+            let spare = self.by_path.iter().find_map(spare);
+            spare.and_then(|path| self.by_path.remove(&path));
         }
-        let is_path = false;
-        self.by_pair.insert(pair, Route { peer, is_path });
+        let selected = false;
+        self.by_path.insert(path, Route { peer, selected });
     }
 
     /// The peer's media takes this way from now on.
-    pub fn learn_path(&mut self, local: SocketAddr, remote: SocketAddr, peer: usize) {
-        self.learn(local, remote, peer);
-        for (pair, route) in &mut self.by_pair {
+    pub fn learn_path(&mut self, path: Path, peer: usize) {
+        self.learn(path, peer);
+        for (known, route) in &mut self.by_path {
             if route.peer == peer {
-                route.is_path = *pair == (local, remote);
+                route.selected = *known == path;
             }
         }
     }
 
     /// Forgets all routes to a peer.
     pub fn forget(&mut self, peer: usize) {
-        self.by_pair.retain(|_, of| of.peer != peer);
+        self.by_path.retain(|_, of| of.peer != peer);
         self.by_ufrag.retain(|_, of| *of != peer);
         self.sockets.retain(|_, socket| {
             socket.peers.retain(|of| *of != peer);
@@ -97,7 +98,7 @@ impl Routes {
 
     /// Routes held.
     pub fn len(&self) -> usize {
-        self.by_pair.len() + self.by_ufrag.len() + self.sockets.len()
+        self.by_path.len() + self.by_ufrag.len() + self.sockets.len()
     }
 }
 
@@ -114,7 +115,7 @@ pub fn owner_of(datagram: &[u8]) -> Option<WorkerId> {
 }
 
 /// Addresses one peer may be reached from at a time: a few interfaces, with NAT rebinding between.
-const MAX_PAIRS: usize = 16;
+const MAX_PATHS: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -137,24 +138,25 @@ mod tests {
         SocketAddr::from(([192, 0, 2, 1], port))
     }
 
+    fn path(remote: u16) -> Path {
+        Path::udp(address(1), address(remote))
+    }
+
     #[test]
     fn checks_find_their_peer_by_ufrag_and_leave_no_trace() {
         let mut routes = Routes::default();
         routes.add_ufrag("0abc", 3);
         let check = binding_request("0abc:them");
-        assert_eq!(routes.find(address(1), address(9), &check), Some(3));
-        assert_eq!(routes.find(address(1), address(9), &[0x80; 40]), None);
-        assert_eq!(
-            routes.find(address(1), address(9), &binding_request("0xyz:them")),
-            None
-        );
+        assert_eq!(routes.find(path(9), &check), Some(3));
+        assert_eq!(routes.find(path(9), &[0x80; 40]), None);
+        assert_eq!(routes.find(path(9), &binding_request("0xyz:them")), None);
     }
 
     #[test]
     fn learned_addresses_find_their_peer_until_it_is_forgotten() {
         let mut routes = Routes::default();
-        routes.learn(address(1), address(9), 3);
-        assert_eq!(routes.find(address(1), address(9), &[0x80; 40]), Some(3));
+        routes.learn(path(9), 3);
+        assert_eq!(routes.find(path(9), &[0x80; 40]), Some(3));
         routes.forget(3);
         assert_eq!(routes.len(), 0);
     }
@@ -163,35 +165,35 @@ mod tests {
     fn a_peer_alone_on_a_socket_gets_everything_until_it_is_shared() {
         let mut routes = Routes::default();
         routes.add_socket(address(1), 4);
-        routes.learn(address(1), address(8), 4);
-        assert_eq!(routes.find(address(1), address(9), b"x"), Some(4));
+        routes.learn(path(8), 4);
+        assert_eq!(routes.find(path(9), b"x"), Some(4));
         routes.add_socket(address(1), 5);
-        assert_eq!(routes.find(address(1), address(9), b"x"), None);
-        assert_eq!(routes.find(address(1), address(8), b"x"), Some(4));
+        assert_eq!(routes.find(path(9), b"x"), None);
+        assert_eq!(routes.find(path(8), b"x"), Some(4));
         routes.forget(4);
-        assert_eq!(routes.find(address(1), address(9), b"x"), Some(5));
+        assert_eq!(routes.find(path(9), b"x"), Some(5));
     }
 
     #[test]
     fn addresses_of_one_peer_are_bounded() {
         let mut routes = Routes::default();
         for port in 0..100 {
-            routes.learn(address(1), address(port), 3);
+            routes.learn(path(port), 3);
         }
-        assert!(routes.by_pair.len() <= MAX_PAIRS);
+        assert!(routes.by_path.len() <= MAX_PATHS);
     }
 
     #[test]
     fn checks_from_many_addresses_do_not_push_the_path_out() {
         let mut routes = Routes::default();
-        for path in [7, 50] {
-            routes.learn_path(address(1), address(path), 3);
+        for selected in [7, 50] {
+            routes.learn_path(path(selected), 3);
             for port in 100..1_000 {
-                routes.learn(address(1), address(port), 3);
+                routes.learn(path(port), 3);
             }
-            assert_eq!(routes.find(address(1), address(path), &[0x80; 40]), Some(3));
+            assert_eq!(routes.find(path(selected), &[0x80; 40]), Some(3));
         }
-        assert!(routes.by_pair.len() <= MAX_PAIRS);
+        assert!(routes.by_path.len() <= MAX_PATHS);
     }
 
     #[test]

@@ -7,9 +7,10 @@ use std::time::Instant;
 use sluice_forward::down_track::DownTrackState;
 use sluice_peer::{
     CandidateKind, Certificate, Credentials, DtlsRole as PeerDtlsRole, Fingerprint, LocalCandidate,
-    Pair, Peer, PeerConfig, Protocol, RemoteCandidate, RemoteDescription, SrtpProfile,
+    Peer, PeerConfig, Protocol, RemoteCandidate, RemoteDescription, SrtpProfile,
 };
 use sluice_wire::id::{DownTrackId, PeerId, Ssrc};
+use sluice_wire::path::Path;
 use sluice_wire::rtcp::Rtcp;
 
 use crate::command::{self, Candidate, DtlsRole, ExtensionIds, IceCredentials, OpenPeer};
@@ -147,8 +148,8 @@ impl Transports {
 
     /// The transport a datagram is for.
     #[inline]
-    pub fn find(&self, local: SocketAddr, remote: SocketAddr, datagram: &[u8]) -> Option<usize> {
-        self.routes.find(local, remote, datagram)
+    pub fn find(&self, path: Path, datagram: &[u8]) -> Option<usize> {
+        self.routes.find(path, datagram)
     }
 
     /// Something happened to a transport: it is driven when the turn ends.
@@ -273,11 +274,6 @@ pub fn local_candidate(candidate: &LocalCandidate) -> Candidate {
         kind: "host".to_owned(),
         tcp_type: None,
     }
-}
-
-/// A pair as reports name it.
-pub fn pair_text(pair: Pair) -> String {
-    format!("udp {} {}", pair.local, pair.remote)
 }
 
 /// A profile by its name in RFC 5764 or RFC 7714.

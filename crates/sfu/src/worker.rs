@@ -1,6 +1,5 @@
 //! One worker's world, driven by five verbs. Dispatch only: each noun has its own file.
 
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
@@ -9,6 +8,7 @@ use rand::{Rng, SeedableRng};
 use sluice_peer::{ChannelSettings, Received};
 use sluice_wire::classify::{Kind, classify};
 use sluice_wire::id::{PeerId, WorkerId};
+use sluice_wire::path::Path;
 
 use crate::answers::Holdings;
 use crate::command::{Command, ExtensionIds, OpenPeer};
@@ -147,16 +147,10 @@ impl Worker {
     }
 
     /// Takes one datagram in; `buf` is decrypted in place. Media goes on with the next [`Worker::flush`].
-    pub fn handle_datagram(
-        &mut self,
-        now: Instant,
-        local: SocketAddr,
-        remote: SocketAddr,
-        buf: &mut [u8],
-    ) {
+    pub fn handle_datagram(&mut self, now: Instant, path: Path, buf: &mut [u8]) {
         self.outbox.counters.packets_in += 1;
         self.outbox.counters.bytes_in += buf.len() as u64;
-        let Some(index) = self.transports.find(local, remote, buf) else {
+        let Some(index) = self.transports.find(path, buf) else {
             self.outbox.counters.drop_no_route += 1;
             return;
         };
@@ -164,8 +158,8 @@ impl Worker {
         let Some(transport) = self.transports.get_mut(index) else {
             return;
         };
-        match transport.peer.handle_datagram(now, local, remote, buf) {
-            Received::Consumed if stun => self.transports.routes.learn(local, remote, index),
+        match transport.peer.handle_datagram(now, path, buf) {
+            Received::Consumed if stun => self.transports.routes.learn(path, index),
             Received::Consumed => {}
             Received::Rtp { len } => self.receive(now, index, buf.get(..len), Media::handle_rtp),
             Received::Rtcp { len } => self.receive(now, index, buf.get(..len), Media::handle_rtcp),

@@ -9,6 +9,7 @@ use common::client::header;
 use common::net::World;
 use common::publisher::{Audio, OPUS, VP8, Video, subscribe};
 use sluice_wire::codec::MediaKind;
+use sluice_wire::path::Path;
 use sluice_wire::rtp::ExtensionBlock;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -63,7 +64,7 @@ fn forward(world: &mut World, from: SocketAddr, to: SocketAddr, packets: &[Vec<u
         for packet in turn {
             let buffer = &mut buffer[..packet.len()];
             buffer.copy_from_slice(packet);
-            world.workers[0].handle_datagram(now, to, from, buffer);
+            world.workers[0].handle_datagram(now, Path::udp(to, from), buffer);
         }
         world.workers[0].flush(now);
         while let Some((_, message)) = world.workers[0].poll_link() {

@@ -13,6 +13,7 @@ use sluice_peer::{
     RemoteCandidate, RemoteDescription, SendOutcome,
 };
 use sluice_wire::id::{PeerId, Ssrc};
+use sluice_wire::path::Path;
 use sluice_wire::rtcp::{Rtcp, parse_compound};
 use sluice_wire::rtp::RtpView;
 
@@ -249,7 +250,10 @@ impl Client {
     /// Takes a datagram in.
     pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, bytes: &mut [u8]) {
         let local = self.local();
-        match self.peer.handle_datagram(now, local, from, bytes) {
+        match self
+            .peer
+            .handle_datagram(now, Path::udp(local, from), bytes)
+        {
             Received::Rtp { len } => self.handle_rtp(now, &bytes[..len]),
             Received::Rtcp { len } => self.handle_rtcp(now, &bytes[..len]),
             Received::Consumed | Received::Dropped(_) => {}
@@ -297,8 +301,8 @@ impl Client {
     pub fn poll_transmit(&mut self) -> Option<Datagram> {
         while let Some(transmit) = self.peer.poll_transmit() {
             let datagram = Datagram {
-                from: transmit.local,
-                to: transmit.remote,
+                from: transmit.path.local,
+                to: transmit.path.remote,
                 bytes: transmit.bytes,
             };
             self.transmits.push_back(datagram);

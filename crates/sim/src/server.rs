@@ -13,6 +13,7 @@ use sluice_sfu::command::{Candidate, Command, DtlsRole, Fingerprint, IceCredenti
 use sluice_sfu::event::Event;
 use sluice_sfu::{LinkMessage, LocalAddress, Worker, WorkerConfig};
 use sluice_wire::id::{PeerId, WorkerId};
+use sluice_wire::path::Path;
 
 use crate::client::Description;
 use crate::network::Datagram;
@@ -137,8 +138,7 @@ impl Server {
         };
         self.worker_mut(worker).handle_datagram(
             now,
-            datagram.to,
-            datagram.from,
+            Path::udp(datagram.to, datagram.from),
             &mut datagram.bytes,
         );
         self.settle(now);
@@ -178,7 +178,7 @@ impl Server {
                 while let Some(transmit) = worker.poll_transmit() {
                     let segment = transmit.segment_size.unwrap_or(transmit.bytes.len()).max(1);
                     for bytes in transmit.bytes.chunks(segment) {
-                        let (from, to) = (transmit.local, transmit.remote);
+                        let (from, to) = (transmit.path.local, transmit.path.remote);
                         self.transmits.push_back(Datagram {
                             from,
                             to,

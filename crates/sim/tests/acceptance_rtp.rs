@@ -14,6 +14,7 @@ use sluice_sfu::command::{
 use sluice_sfu::event::Event;
 use sluice_sim::{Datagram, presets};
 use sluice_wire::id::{DownTrackId, PayloadType, PeerId, Ssrc, TrackId};
+use sluice_wire::path::Path;
 use sluice_wire::rtp::{ExtensionBlock, OutHeader, write_header};
 use stats_alloc::Region;
 use support::MS;
@@ -117,7 +118,11 @@ fn case_09_ssrc_flood_of_one_publisher_is_capped() {
         let worker = scene.room.world.server_mut().worker_mut(WORKERS[0]);
         let region = Region::new(ALLOCATOR);
         for datagram in &mut flood {
-            worker.handle_datagram(now, datagram.to, datagram.from, &mut datagram.bytes);
+            worker.handle_datagram(
+                now,
+                Path::udp(datagram.to, datagram.from),
+                &mut datagram.bytes,
+            );
         }
         worker.flush(now);
         let change = region.change();

@@ -8,6 +8,7 @@ use std::alloc::System;
 use sluice_sim::{LinkSettings, Room};
 use sluice_wire::classify::{Kind, classify};
 use sluice_wire::id::WorkerId;
+use sluice_wire::path::Path;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use support::{MS, SEC, connect, room};
 
@@ -16,7 +17,7 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// Packets handed to the worker, packets that came out, allocations on the way.
 #[derive(Debug, Default)]
-struct Path {
+struct PacketPath {
     packets_in: usize,
     packets_out: usize,
     allocations: usize,
@@ -25,8 +26,8 @@ struct Path {
 }
 
 /// Lets the publisher capture for a second and hands its media to its worker by hand, counting.
-fn measure(room: &mut Room) -> Path {
-    let mut path = Path::default();
+fn measure(room: &mut Room) -> PacketPath {
+    let mut path = PacketPath::default();
     for _ in 0..100 {
         room.world.now += MS(10);
         let now = room.world.now;
@@ -45,7 +46,11 @@ fn measure(room: &mut Room) -> Path {
             }
             path.packets_in += 1;
             let region = Region::new(ALLOCATOR);
-            worker.handle_datagram(now, datagram.to, datagram.from, &mut datagram.bytes);
+            worker.handle_datagram(
+                now,
+                Path::udp(datagram.to, datagram.from),
+                &mut datagram.bytes,
+            );
             worker.flush(now);
             while let Some(transmit) = worker.poll_transmit() {
                 let segment = transmit.segment_size.unwrap_or(transmit.bytes.len());

@@ -6,6 +6,7 @@ pub mod dependency_descriptor;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod id;
+pub mod path;
 pub mod rtcp;
 pub mod rtp;
 pub mod seq;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use sluice_ice::{
-    CandidateKind, Credentials, IceAgent, IceConfig, IceEvent, IceState, Pair, Protocol,
+    CandidateKind, Credentials, IceAgent, IceConfig, IceEvent, IceState, Path, Protocol,
     RemoteCandidate,
 };
 
@@ -170,8 +170,11 @@ impl Net {
         for flight in due {
             for side in [&mut self.a, &mut self.b] {
                 if side.outside() == flight.to {
-                    side.agent
-                        .handle_datagram(now, side.bound, flight.from, &flight.bytes);
+                    side.agent.handle_datagram(
+                        now,
+                        Path::udp(side.bound, flight.from),
+                        &flight.bytes,
+                    );
                 }
             }
         }
@@ -181,7 +184,7 @@ impl Net {
         for side in [&mut self.a, &mut self.b] {
             let from = side.outside();
             while let Some(transmit) = side.agent.poll_transmit() {
-                assert_eq!(transmit.local, side.bound);
+                assert_eq!(transmit.path.local, side.bound);
                 if self.cut || self.rng.random_bool(self.weather.loss) {
                     continue;
                 }
@@ -191,7 +194,7 @@ impl Net {
                     let at = self.now + self.delay + jitter;
                     self.flying.push(Flight {
                         at,
-                        to: transmit.remote,
+                        to: transmit.path.remote,
                         from,
                         bytes: transmit.bytes.clone(),
                     });
@@ -224,8 +227,8 @@ pub fn addr(text: &str) -> SocketAddr {
     text.parse().expect("address")
 }
 
-pub fn pair(local: SocketAddr, remote: SocketAddr) -> Pair {
-    Pair { local, remote }
+pub fn path(local: SocketAddr, remote: SocketAddr) -> Path {
+    Path::udp(local, remote)
 }
 
 /// The virtual clock's zero.

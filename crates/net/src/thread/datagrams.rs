@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use sluice_sfu::pool::SLOT_BYTES;
+use sluice_wire::path::Path;
 
 use super::Thread;
 use crate::mesh::Hop;
@@ -20,21 +21,15 @@ impl Thread {
                 hops += 1;
                 match hop {
                     Hop::Link(message) => self.world.handle_link(now, from, message),
-                    Hop::Claim { local, remote } => {
-                        self.seat.handoff.handle_claim(now, from, local, remote);
+                    Hop::Claim { path } => {
+                        self.seat.handoff.handle_claim(now, from, path);
                     }
-                    Hop::Datagram {
-                        local,
-                        remote,
-                        bytes,
-                    } => {
-                        self.seat
-                            .handoff
-                            .handle_visitor(from, local, remote, &bytes);
+                    Hop::Datagram { path, bytes } => {
+                        self.seat.handoff.handle_visitor(from, path, &bytes);
                         let mut copy = [0; SLOT_BYTES];
                         if let Some(copy) = copy.get_mut(..bytes.len()) {
                             copy.copy_from_slice(&bytes);
-                            self.world.handle_datagram(now, local, remote, copy);
+                            self.world.handle_datagram(now, path, copy);
                         }
                     }
                 }
@@ -53,8 +48,9 @@ impl Thread {
         {
             for (remote, datagram) in self.slots.datagrams() {
                 count += 1;
-                match self.seat.handoff.route(local, remote, datagram) {
-                    Route::Here => self.world.handle_datagram(now, local, remote, datagram),
+                let path = Path::udp(local, remote);
+                match self.seat.handoff.route(path, datagram) {
+                    Route::Here => self.world.handle_datagram(now, path, datagram),
                     Route::To(owner) => {
                         // Nothing that large is for us: slots hold more than any MTU of ours.
                         let copy = self.pool.fill(|slot| {
@@ -64,14 +60,7 @@ impl Thread {
                         match copy {
                             Some(bytes) => {
                                 self.handed_over += 1;
-                                self.seat.ends.send(
-                                    owner,
-                                    Hop::Datagram {
-                                        local,
-                                        remote,
-                                        bytes,
-                                    },
-                                );
+                                self.seat.ends.send(owner, Hop::Datagram { path, bytes });
                             }
                             None => self.seat.ends.lost.droppable += 1,
                         }
@@ -99,9 +88,9 @@ impl Thread {
             if alone {
                 continue;
             }
-            let (local, remote) = (transmit.local, transmit.remote);
-            if let Some(host) = seat.handoff.handle_transmit(local, remote, transmit.bytes) {
-                seat.ends.send(host, Hop::Claim { local, remote });
+            let path = transmit.path;
+            if let Some(host) = seat.handoff.handle_transmit(path, transmit.bytes) {
+                seat.ends.send(host, Hop::Claim { path });
             }
         }
         if !alone {

@@ -12,6 +12,7 @@ use sluice_peer::{
     Received, RemoteDescription,
 };
 use sluice_wire::id::{PayloadType, PeerId, Ssrc};
+use sluice_wire::path::Path;
 use sluice_wire::rtp::{ExtensionBlock, OutHeader, write_header};
 
 /// Longer than anything here takes on a loaded machine.
@@ -207,7 +208,8 @@ impl Client {
             let now = Instant::now();
             let datagram = &mut buffer[..len];
             if let Received::Rtp { len } =
-                self.peer.handle_datagram(now, self.local, remote, datagram)
+                self.peer
+                    .handle_datagram(now, Path::udp(self.local, remote), datagram)
             {
                 self.packets.push(buffer[..len].to_vec());
             }
@@ -254,7 +256,7 @@ impl Client {
     fn transmit(&mut self) {
         while let Some(transmit) = self.peer.poll_transmit() {
             self.socket
-                .send_to(&transmit.bytes, transmit.remote)
+                .send_to(&transmit.bytes, transmit.path.remote)
                 .expect("it is sent");
         }
     }

@@ -13,6 +13,7 @@ use sluice_peer::{
     RemoteDescription, SendStream,
 };
 use sluice_wire::id::{PeerId, Ssrc};
+use sluice_wire::path::Path;
 
 pub const SERVER: &str = "192.0.2.1:50000";
 pub const CLIENT: &str = "198.51.100.2:40000";
@@ -123,7 +124,9 @@ impl Side {
 
     pub fn receive(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> Received {
         let mut buf = bytes.to_vec();
-        let received = self.peer.handle_datagram(now, self.bound, from, &mut buf);
+        let received = self
+            .peer
+            .handle_datagram(now, Path::udp(self.bound, from), &mut buf);
         match received {
             Received::Rtp { len } => self.rtp.push(buf[..len].to_vec()),
             Received::Rtcp { len } => self.rtcp.push(buf[..len].to_vec()),
@@ -357,14 +360,14 @@ impl Net {
         for side in [&mut self.server, &mut self.client] {
             let from = side.outside();
             while let Some(transmit) = side.peer.poll_transmit() {
-                assert_eq!(transmit.local, side.bound);
+                assert_eq!(transmit.path.local, side.bound);
                 assert!(
                     transmit.bytes.len() <= 1_232,
                     "{} bytes",
                     transmit.bytes.len()
                 );
                 side.bytes_out += transmit.bytes.len();
-                sends.push((from, transmit.remote, transmit.bytes));
+                sends.push((from, transmit.path.remote, transmit.bytes));
             }
             while let Some(event) = side.peer.poll_event() {
                 side.events.push((elapsed, event));

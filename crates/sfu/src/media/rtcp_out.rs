@@ -125,7 +125,7 @@ fn send(transport: &mut Transport, packets: &[Rtcp], egress: &mut Egress, outbox
     if transport.peer.seal_rtcp(&mut bytes).is_ok() {
         outbox.counters.packets_out += 1;
         outbox.counters.bytes_out += bytes.len() as u64;
-        egress.push(path.local, path.remote, &bytes);
+        egress.push(path, &bytes);
     }
 }
 

@@ -59,7 +59,7 @@ impl Sending<'_> {
         if out.kind == OutgoingKind::Retransmission && out.header.ssrc == streams.ssrc {
             // On the media stream: only as the very bytes that were sent before.
             if let Some(sealed) = repeats.as_ref().and_then(|repeats| repeats.get(sequence)) {
-                self.egress.push(path.local, path.remote, sealed);
+                self.egress.push(path, sealed);
                 sent(counters, out.kind, sealed.len());
             }
             return;
@@ -69,7 +69,7 @@ impl Sending<'_> {
             return;
         };
         out.number(|| peer.next_transport_sequence());
-        let written = self.egress.write(path.local, path.remote, |slot| {
+        let written = self.egress.write(path, |slot| {
             let header_len = out.write_header(slot)?;
             let prefix = out.prefix.as_slice();
             if out.padding == 0 {

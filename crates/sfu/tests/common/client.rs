@@ -10,6 +10,7 @@ use sluice_peer::{
 };
 use sluice_sfu::command;
 use sluice_wire::id::{PayloadType, PeerId, Ssrc};
+use sluice_wire::path::Path;
 use sluice_wire::rtcp::{Rtcp, parse_compound, write_compound};
 use sluice_wire::rtp::{ExtensionBlock, OutHeader, RtpView, write_header};
 
@@ -160,7 +161,7 @@ impl Client {
     pub fn receive(&mut self, now: Instant, from: SocketAddr, mut datagram: Vec<u8>) {
         match self
             .peer
-            .handle_datagram(now, self.address, from, &mut datagram)
+            .handle_datagram(now, Path::udp(self.address, from), &mut datagram)
         {
             Received::Rtp { len } => {
                 let view = RtpView::parse(&datagram[..len]).expect("what the server sends is RTP");
@@ -198,7 +199,7 @@ impl Client {
         }
         let mut out = std::mem::take(&mut self.out);
         while let Some(transmit) = self.peer.poll_transmit() {
-            out.push((transmit.remote, transmit.bytes));
+            out.push((transmit.path.remote, transmit.bytes));
         }
         out
     }

@@ -10,6 +10,7 @@ use sluice_sfu::command::{Command, DtlsRole, ExtensionIds, IceCredentials, OpenP
 use sluice_sfu::event::{Answer, Event};
 use sluice_sfu::{Certificate, LinkMessage, LocalAddress, Worker, WorkerConfig};
 use sluice_wire::id::{PeerId, WorkerId};
+use sluice_wire::path::Path;
 
 use super::client::Client;
 
@@ -227,7 +228,7 @@ impl World {
             }
         } else if let SocketAddr::V4(v4) = to {
             let worker = usize::from(v4.ip().octets()[3] - 1);
-            self.workers[worker].handle_datagram(self.now, to, from, &mut bytes);
+            self.workers[worker].handle_datagram(self.now, Path::udp(to, from), &mut bytes);
         }
     }
 
@@ -251,8 +252,8 @@ impl World {
                 }
                 self.wire.push_back(Datagram {
                     at: now + self.delay,
-                    from: transmit.local,
-                    to: transmit.remote,
+                    from: transmit.path.local,
+                    to: transmit.path.remote,
                     bytes: segment.to_vec(),
                 });
             }
