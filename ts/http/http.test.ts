@@ -1,12 +1,15 @@
-/** One suite for every implementation of the HTTP server. */
+/** One suite for every implementation of the HTTP server, with and without TLS. */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
 import { afterEach, describe, it } from 'node:test';
+import { connect as connectTls } from 'node:tls';
 import { constants, deflateRawSync } from 'node:zlib';
 import { WebSocket } from 'ws';
+import { selfSigned } from '../lib/testing/self-signed.ts';
 import { createNodeApp } from './node.ts';
 import { content, text } from './reply.ts';
 import {
@@ -24,11 +27,25 @@ import { uwsFactory } from './uws.ts';
 const uws = uwsFactory();
 const factories: [string, HttpAppFactory][] = [['node', createNodeApp]];
 if ('create' in uws) factories.push(['uws', uws.create]);
+const certificate = selfSigned();
+// `fetch` has no other way to be told of it.
+process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0';
 
 const SETTINGS: HttpSettings = { maxBodyBytes: 100_000, maxMessageBytes: 50_000, maxBufferedBytes: 4_000_000 };
 
 for (const [name, create] of factories) {
-  describe(`http on ${name}`, () => {
+  suite(`http on ${name}`, create, false);
+  suite(`https on ${name}`, create, true);
+}
+
+function suite(name: string, create: HttpAppFactory, tls: boolean): void {
+  const http = tls ? 'https' : 'http';
+  const ws = tls ? 'wss' : 'ws';
+  const dial = (port: number) =>
+    tls ? connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false }) : connect(port, '127.0.0.1');
+  const call = tls ? httpsRequest : httpRequest;
+
+  describe(name, () => {
     const apps: HttpApp[] = [];
     const errors: unknown[] = [];
     afterEach(async () => {
@@ -37,7 +54,9 @@ for (const [name, create] of factories) {
     });
 
     async function serve(handler: HttpHandler, settings: Partial<HttpSettings> = {}, host = '127.0.0.1') {
-      const app = create(handler, { ...SETTINGS, ...settings }, (error) => errors.push(error));
+      const app = create(handler, { ...SETTINGS, ...(tls ? { certificate } : {}), ...settings }, (error) =>
+        errors.push(error),
+      );
       apps.push(app);
       const { port } = await app.listen(host, 0);
       return port;
@@ -49,7 +68,7 @@ for (const [name, create] of factories) {
         const header = request.headers.get('x-name');
         return text(200, [request.method, request.path, request.query, header, request.remoteAddress, body].join(' '));
       });
-      const answer = await fetch(`http://127.0.0.1:${port}/A/b?x=%20y`, {
+      const answer = await fetch(`${http}://127.0.0.1:${port}/A/b?x=%20y`, {
         method: 'POST',
         body: 'hi',
         headers: { 'X-Name': 'v' },
@@ -69,7 +88,7 @@ for (const [name, create] of factories) {
         };
       });
       for (let round = 0; round < 20; round++) {
-        const sockets = Array.from({ length: 20 }, () => new WebSocket(`ws://127.0.0.1:${port}/`));
+        const sockets = Array.from({ length: 20 }, () => new WebSocket(`${ws}://127.0.0.1:${port}/`));
         await Promise.all(sockets.map((socket) => once(socket, 'message')));
         const pongs = sockets.map((socket) => once(socket, 'pong', { signal: AbortSignal.timeout(5_000) }));
         for (const socket of sockets) socket.ping();
@@ -86,7 +105,7 @@ for (const [name, create] of factories) {
           ['X-A', 'b'],
         ],
       }));
-      const answer = await fetch(`http://127.0.0.1:${port}/`);
+      const answer = await fetch(`${http}://127.0.0.1:${port}/`);
       assert.equal(answer.status, 406);
       assert.equal(answer.headers.get('content-type'), 'text/x');
       assert.equal(answer.headers.get('x-a'), 'b');
@@ -96,8 +115,8 @@ for (const [name, create] of factories) {
 
     it('answers HEAD with the length and no body', async () => {
       const port = await serve(async () => text(200, 'OK'));
-      const request = httpRequest({ port, method: 'HEAD', path: '/' }).end();
-      const [answer] = await once(request, 'response');
+      const sent = call({ port, method: 'HEAD', path: '/' }).end();
+      const [answer] = await once(sent, 'response');
       assert.equal(answer.headers['content-length'], '2');
       answer.resume();
       await once(answer, 'end');
@@ -107,21 +126,21 @@ for (const [name, create] of factories) {
       const port = await serve(async () => {
         throw new Error('bug');
       });
-      assert.equal((await fetch(`http://127.0.0.1:${port}/`)).status, 500);
+      assert.equal((await fetch(`${http}://127.0.0.1:${port}/`)).status, 500);
       assert.equal(errors.length, 1);
     });
 
     it('takes a URL of 60 kB', async () => {
       const port = await serve(async (request) => text(200, String(request.query.length)));
-      assert.equal(await (await fetch(`http://127.0.0.1:${port}/?${'x'.repeat(60_000)}`)).text(), '60000');
+      assert.equal(await (await fetch(`${http}://127.0.0.1:${port}/?${'x'.repeat(60_000)}`)).text(), '60000');
     });
 
     it('reads chunked bodies', async () => {
       const port = await serve(async (request) => text(200, String((await request.body()).length)));
-      const request = httpRequest({ port, method: 'POST', path: '/' });
-      for (let index = 0; index < 5; index++) request.write('x'.repeat(10_000));
-      request.end();
-      const [answer] = await once(request, 'response');
+      const sent = call({ port, method: 'POST', path: '/' });
+      for (let index = 0; index < 5; index++) sent.write('x'.repeat(10_000));
+      sent.end();
+      const [answer] = await once(sent, 'response');
       const [chunk] = await once(answer, 'data');
       assert.equal(String(chunk), '50000');
     });
@@ -136,7 +155,7 @@ for (const [name, create] of factories) {
         }
         return text(200, '');
       });
-      const socket = connect(port, '127.0.0.1');
+      const socket = dial(port);
       socket.on('error', () => {});
       socket.write('POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n');
       const endless = setInterval(() => socket.write(`2710\r\n${'x'.repeat(10_000)}\r\n`), 2);
@@ -148,14 +167,14 @@ for (const [name, create] of factories) {
 
     it('gives the reply also to clients that write all before they read', async () => {
       const port = await serve(async () => text(413, 'request body too large'), { maxBodyBytes: 1_000_000 });
-      const answer = await fetch(`http://127.0.0.1:${port}/`, { method: 'POST', body: Buffer.alloc(11_000_000) });
+      const answer = await fetch(`${http}://127.0.0.1:${port}/`, { method: 'POST', body: Buffer.alloc(11_000_000) });
       assert.equal(answer.status, 413);
       assert.equal(await answer.text(), 'request body too large');
     });
 
     it('closes the connection behind a reply that did not wait for the body', async () => {
       const port = await serve(async () => text(413, 'request body too large'));
-      const socket = connect(port, '127.0.0.1');
+      const socket = dial(port);
       socket.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nab');
       const chunks: Buffer[] = [];
       socket.on('data', (chunk) => chunks.push(chunk));
@@ -170,7 +189,7 @@ for (const [name, create] of factories) {
         aborted = true;
         return text(200, '');
       });
-      const socket = connect(port, '127.0.0.1');
+      const socket = dial(port);
       socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
       setTimeout(() => socket.destroy(), 20);
       await until(() => aborted);
@@ -189,12 +208,12 @@ for (const [name, create] of factories) {
 
     it('gives IPv4 addresses also on an all-address socket', async () => {
       const port = await serve(async (request) => text(200, request.remoteAddress), {}, '');
-      assert.equal(await (await fetch(`http://127.0.0.1:${port}/`)).text(), '127.0.0.1');
+      assert.equal(await (await fetch(`${http}://127.0.0.1:${port}/`)).text(), '127.0.0.1');
     });
 
     it('refuses an upgrade with an ordinary reply', async () => {
       const port = await serve(async (request) => text(request.upgrade ? 401 : 200, 'no permissions'));
-      const client = new WebSocket(`ws://127.0.0.1:${port}/rtc?access_token=x`);
+      const client = new WebSocket(`${ws}://127.0.0.1:${port}/rtc?access_token=x`);
       const [, answer] = await once(client, 'unexpected-response');
       assert.equal(answer.statusCode, 401);
       const [chunk] = await once(answer, 'data');
@@ -208,7 +227,7 @@ for (const [name, create] of factories) {
         await new Promise((resolve) => setTimeout(resolve, 10));
         return echo();
       });
-      const client = new WebSocket(`ws://127.0.0.1:${port}/`);
+      const client = new WebSocket(`${ws}://127.0.0.1:${port}/`);
       await once(client, 'open');
       assert.match(client.extensions, /permessage-deflate/);
       const long = 'ä'.repeat(20_000);
@@ -236,7 +255,7 @@ for (const [name, create] of factories) {
           },
         };
       });
-      const client = new WebSocket(`ws://127.0.0.1:${port}/`);
+      const client = new WebSocket(`${ws}://127.0.0.1:${port}/`);
       client.on('error', () => {});
       await new Promise((resolve) => setTimeout(resolve, 30));
       client.terminate();
@@ -247,7 +266,7 @@ for (const [name, create] of factories) {
 
     it('closes with 1009 above the message limit', async () => {
       const port = await serve(async () => echo());
-      const client = new WebSocket(`ws://127.0.0.1:${port}/`, { perMessageDeflate: false });
+      const client = new WebSocket(`${ws}://127.0.0.1:${port}/`, { perMessageDeflate: false });
       await once(client, 'open');
       client.send(Buffer.alloc(50_000));
       assert.equal((await once(client, 'message'))[0].length, 50_000);
@@ -259,7 +278,7 @@ for (const [name, create] of factories) {
       let longest = 0;
       const port = await serve(async () => echo((data) => (longest = Math.max(longest, data.length))));
       const before = process.memoryUsage().rss;
-      const client = new WebSocket(`ws://127.0.0.1:${port}/`);
+      const client = new WebSocket(`${ws}://127.0.0.1:${port}/`);
       await once(client, 'open');
       client.on('error', () => {});
       sendRaw(client, deflated(100_000_000));
@@ -270,7 +289,7 @@ for (const [name, create] of factories) {
 
     it('closes with 1007 on text that is not UTF-8', async () => {
       const port = await serve(async () => echo());
-      const client = new WebSocket(`ws://127.0.0.1:${port}/`, { perMessageDeflate: false });
+      const client = new WebSocket(`${ws}://127.0.0.1:${port}/`, { perMessageDeflate: false });
       await once(client, 'open');
       client.on('error', () => {});
       client.send(Buffer.from([0xff, 0xfe]), { binary: false });
@@ -286,7 +305,7 @@ for (const [name, create] of factories) {
         (c: WebSocket) => c.close(),
         (c: WebSocket) => c.terminate(),
       ]) {
-        const client = new WebSocket(`ws://127.0.0.1:${port}/`);
+        const client = new WebSocket(`${ws}://127.0.0.1:${port}/`);
         await once(client, 'open');
         const seen = codes.length;
         close(client);
@@ -315,7 +334,7 @@ for (const [name, create] of factories) {
           };
         },
       }));
-      const client = new WebSocket(`ws://127.0.0.1:${port}/`);
+      const client = new WebSocket(`${ws}://127.0.0.1:${port}/`);
       let received = 0;
       client.on('message', () => received++);
       await once(client, 'open');
@@ -337,7 +356,7 @@ for (const [name, create] of factories) {
           return listener({ closed: (code) => codes.push(code) });
         },
       }));
-      const client = new WebSocket(`ws://127.0.0.1:${port}/`);
+      const client = new WebSocket(`${ws}://127.0.0.1:${port}/`);
       assert.equal(String((await once(client, 'message'))[0]), 'bye');
       await until(() => codes.length === 1);
     });
@@ -355,7 +374,7 @@ for (const [name, create] of factories) {
         }),
         { maxBufferedBytes: 256_000 },
       );
-      const client = new WebSocket(`ws://127.0.0.1:${port}/`, { perMessageDeflate: false });
+      const client = new WebSocket(`${ws}://127.0.0.1:${port}/`, { perMessageDeflate: false });
       client.on('error', () => {});
       await once(client, 'open');
       client.pause();

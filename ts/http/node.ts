@@ -1,13 +1,19 @@
 /** The HTTP server on `node:http` and `ws`, for platforms and Node releases without a uWebSockets.js binary. */
 
+import { constants } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { WebSocket, WebSocketServer } from 'ws';
+import type { Certificate } from '../lib/certificate.ts';
 import { canonicalAddress } from './address.ts';
 import { BodyCollector } from './body.ts';
+import { Newcomers } from './newcomers.ts';
 import {
   COMPRESSION_THRESHOLD,
+  HEADER_TIMEOUT_MS,
   type HttpApp,
   type HttpAppFactory,
   type HttpHandler,
@@ -30,15 +36,21 @@ class NodeApp implements HttpApp {
   readonly #handler: HttpHandler;
   readonly #settings: HttpSettings;
   readonly #onError: (error: unknown) => void;
-  readonly #servers: Server[] = [];
+  readonly #servers: (Server | TlsServer)[] = [];
+  readonly #newcomers: Newcomers;
+  /** Connections without a request, by their two ends. */
+  readonly #silent = new Map<string, { readonly socket: Socket; readonly settle: () => void }>();
   readonly #sockets = new Set<WebSocket>();
   readonly #webSockets: WebSocketServer;
+  #certificate: Certificate | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(handler: HttpHandler, settings: HttpSettings, onError: (error: unknown) => void) {
     this.#handler = handler;
     this.#settings = settings;
     this.#onError = onError;
+    this.#newcomers = new Newcomers(settings.maxNewcomers ?? 0);
+    this.#certificate = settings.certificate;
     this.#webSockets = new WebSocketServer({
       noServer: true,
       WebSocket: SignalWebSocket,
@@ -53,14 +65,13 @@ class NodeApp implements HttpApp {
     });
   }
 
+  get refusedNewcomers(): number {
+    return this.#newcomers.refused;
+  }
+
   listen(host: string, port: number): Promise<ListenAddress> {
-    const server = createServer({
-      maxHeaderSize: MAX_HEADER_BYTES,
-      headersTimeout: HEADER_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-    });
+    const server = this.#createServer();
+    server.on('connection', (socket: Socket) => this.#arrived(socket));
     server.on('request', (request, response) => this.#plain(request, response));
     server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
     return new Promise((resolve, reject) => {
@@ -70,6 +81,27 @@ class NodeApp implements HttpApp {
         resolve({ host, port: (server.address() as AddressInfo).port });
       });
     });
+  }
+
+  #createServer(): Server | TlsServer {
+    const options = {
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: HEADER_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+    };
+    if (this.#certificate === undefined) return createServer(options);
+    return createTlsServer({ ...options, ...tlsOptions(this.#certificate), handshakeTimeout: HEADER_TIMEOUT_MS });
+  }
+
+  setCertificate(certificate: Certificate): void {
+    if (this.#certificate === undefined) throw new Error('not a TLS server');
+    const options = tlsOptions(certificate);
+    // What can't be used throws here, before any server has it.
+    createSecureContext(options);
+    for (const server of this.#servers) if ('setSecureContext' in server) server.setSecureContext(options);
+    this.#certificate = certificate;
   }
 
   close(graceMs: number): Promise<void> {
@@ -83,12 +115,33 @@ class NodeApp implements HttpApp {
     const deadline = setTimeout(() => {
       for (const socket of this.#sockets) socket.terminate();
       for (const server of this.#servers) server.closeAllConnections();
+      for (const { socket } of this.#silent.values()) socket.destroy();
     }, graceMs);
     await Promise.all(stopped);
     clearTimeout(deadline);
   }
 
+  #arrived(socket: Socket): void {
+    const newcomer = this.#newcomers.arrive(canonicalAddress(socket.remoteAddress ?? ''));
+    if (newcomer === undefined) {
+      socket.destroy();
+      return;
+    }
+    const ends = endsOf(socket);
+    const settle = () => {
+      this.#newcomers.settle(newcomer);
+      this.#silent.delete(ends);
+    };
+    this.#silent.set(ends, { socket, settle });
+    socket.once('close', settle);
+  }
+
+  #spoke(socket: Socket): void {
+    this.#silent.get(endsOf(socket))?.settle();
+  }
+
   #plain(incoming: IncomingMessage, response: ServerResponse): void {
+    this.#spoke(incoming.socket);
     const exchange = new Exchange(incoming, this.#settings.maxBodyBytes, false);
     response.once('close', () => {
       if (!response.writableFinished) exchange.abort();
@@ -109,6 +162,7 @@ class NodeApp implements HttpApp {
   }
 
   #upgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
+    this.#spoke(incoming.socket);
     const exchange = new Exchange(incoming, this.#settings.maxBodyBytes, true);
     const release = watchSocket(socket, () => exchange.abort());
     this.#reply(exchange)
@@ -270,6 +324,16 @@ class NodeSocket implements ServerSocket {
   }
 }
 
+/** The same for a connection and for what TLS makes of it. */
+function endsOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`;
+}
+
+function tlsOptions({ certPem, keyPem }: Certificate): SecureContextOptions {
+  // A client that could ask for new handshakes on one connection would have us calculate without end (TLS 1.2 only).
+  return { cert: certPem, key: keyPem, minVersion: 'TLSv1.2', secureOptions: constants.SSL_OP_NO_RENEGOTIATION };
+}
+
 /**
  * Notices a client that leaves before its handshake was answered; the returned function ends the watch. A socket must be
  * read for that. Nothing may come before our answer (RFC 6455 section 4.1), so what does counts as leaving.
@@ -295,9 +359,8 @@ function respondRaw(socket: Duplex, reply: PlainReply): void {
 }
 
 const MESSAGE_TOO_BIG = 1009;
-/** The times uWebSockets.js gives: 10 s for headers, and clients that stop reading our close frame are cut. */
-const HEADER_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 60_000;
 const TIMEOUT_CHECK_MS = 2000;
 const KEEP_ALIVE_MS = 10_000;
+/** Clients that stop reading our close frame are cut, as uWebSockets.js does it. */
 const CLOSE_TIMEOUT_MS = 5000;

@@ -3,6 +3,8 @@
  * suite: `uws.ts` over uWebSockets.js and `node.ts` over `node:http` and `ws`.
  */
 
+import type { Certificate } from '../lib/certificate.ts';
+
 /** One request, copied out of the server: safe to keep across `await`. */
 export interface HttpRequest {
   /** Upper case. */
@@ -72,6 +74,10 @@ export interface HttpSettings {
   maxMessageBytes: number;
   /** Unsent bytes above which a WebSocket counts as stalled and is terminated. */
   maxBufferedBytes: number;
+  /** Connections of one address that have not sent a request yet; more are closed. 0, or absent, for no limit. */
+  maxNewcomers?: number;
+  /** HTTPS and `wss` instead of plain text. */
+  certificate?: Certificate;
 }
 
 export interface ListenAddress {
@@ -84,6 +90,13 @@ export interface HttpApp {
   readonly name: string;
   /** Never shares a port; rejects with a text that names address and port. Host `''` means all addresses. */
   listen(host: string, port: number): Promise<ListenAddress>;
+  /**
+   * For the handshakes from now on; connections keep what they have. Throws, and changes nothing, where it can't be used.
+   * Only for apps that were built with a certificate.
+   */
+  setCertificate(certificate: Certificate): void;
+  /** Connections that were closed because of `maxNewcomers`. */
+  readonly refusedNewcomers: number;
   /** Stops listening and ends all connections after `graceMs` at most. Idempotent. */
   close(graceMs: number): Promise<void>;
 }
@@ -101,6 +114,9 @@ export class BodyTooLarge extends Error {
     this.name = 'BodyTooLarge';
   }
 }
+
+/** From the connection, TLS included, to the end of the first request's headers. */
+export const HEADER_TIMEOUT_MS = 10_000;
 
 /** Request line and headers: a token and a `join_request` travel in the URL. */
 export const MAX_HEADER_BYTES = 131_072;

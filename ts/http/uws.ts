@@ -1,11 +1,14 @@
 /** The HTTP server on uWebSockets.js: the only file that knows the library. */
 
 import type * as Uws from 'uWebSockets.js';
+import type { Certificate } from '../lib/certificate.ts';
 import { canonicalAddress } from './address.ts';
 import { BodyCollector } from './body.ts';
+import { Newcomers } from './newcomers.ts';
 import { statusLine } from './status-text.ts';
 import {
   COMPRESSION_THRESHOLD,
+  HEADER_TIMEOUT_MS,
   type HttpApp,
   type HttpAppFactory,
   type HttpHandler,
@@ -19,6 +22,7 @@ import {
   type UpgradeReply,
 } from './types.ts';
 import { loadUwsAddon } from './uws-binary.ts';
+import { withCertificateFiles } from './uws-certificate.ts';
 
 /** The factory, or why this machine has none. */
 export function uwsFactory(): { readonly create: HttpAppFactory } | { readonly reason: string } {
@@ -37,10 +41,16 @@ interface Attachment {
 class UwsApp implements HttpApp {
   readonly name = 'uws';
   readonly #uws: typeof Uws;
-  readonly #app: Uws.TemplatedApp;
   readonly #handler: HttpHandler;
   readonly #settings: HttpSettings;
   readonly #onError: (error: unknown) => void;
+  readonly #newcomers: Newcomers;
+  /** Accepts connections. Without TLS it serves them too; with TLS it deals them to `#serving`. */
+  readonly #front: App;
+  /** Who serves new connections. */
+  #serving: App;
+  /** Former ones, whose connections live on; the library has no way to free them. */
+  readonly #retired: App[] = [];
   readonly #listening: Uws.us_listen_socket[] = [];
   readonly #sockets = new Set<UwsSocket>();
   #closing: Promise<void> | undefined;
@@ -50,9 +60,20 @@ class UwsApp implements HttpApp {
     this.#handler = handler;
     this.#settings = settings;
     this.#onError = onError;
-    this.#app = uws.App();
-    this.#app.ws<Attachment>('/*', this.#webSockets());
-    this.#app.any('/*', (response, request) => this.#answer(response, request, undefined));
+    this.#newcomers = new Newcomers(settings.maxNewcomers ?? 0);
+    const { certificate } = settings;
+    if (certificate === undefined) {
+      this.#serving = this.#serve(uws.App() as App);
+      this.#front = this.#serving;
+    } else {
+      this.#front = this.#tlsApp(certificate);
+      this.#serving = this.#serve(this.#tlsApp(certificate));
+      this.#front.addChildAppDescriptor(this.#serving.getDescriptor());
+    }
+  }
+
+  get refusedNewcomers(): number {
+    return this.#newcomers.refused;
   }
 
   listen(host: string, port: number): Promise<ListenAddress> {
@@ -63,9 +84,50 @@ class UwsApp implements HttpApp {
         resolve({ host, port: this.#uws.us_socket_local_port(socket) });
       };
       // The library shares a port silently unless told not to; its types lack the form with host and options.
-      const listen = this.#app.listen as unknown as Listen;
-      listen.call(this.#app, host, port, EXCLUSIVE_PORT, settle);
+      const listen = this.#front.listen as unknown as Listen;
+      listen.call(this.#front, host, port, EXCLUSIVE_PORT, settle);
     });
+  }
+
+  /** The listener stays, so no connection is lost and the port stays ours alone; only who gets the next one changes. */
+  setCertificate(certificate: Certificate): void {
+    if (this.#front === this.#serving) throw new Error('not a TLS server');
+    const former = this.#serving;
+    this.#serving = this.#serve(this.#tlsApp(certificate));
+    this.#front.addChildAppDescriptor(this.#serving.getDescriptor());
+    this.#front.removeChildAppDescriptor(former.getDescriptor());
+    this.#retired.push(former);
+  }
+
+  /** Throws where the library can't use the pair. */
+  #tlsApp(certificate: Certificate): App {
+    return withCertificateFiles(certificate, (cert_file_name, key_file_name) => {
+      return this.#uws.SSLApp({ cert_file_name, key_file_name }) as App;
+    });
+  }
+
+  #serve(app: App): App {
+    app.setIdleTimeout(HEADER_TIMEOUT_MS / 1000);
+    app.ws<Attachment>('/*', this.#webSockets());
+    app.any('/*', (response, request) => this.#answer(response, request, undefined));
+    if (!this.#newcomers.unlimited) app.filter((response, change) => this.#changed(response, Number(change)));
+    return app;
+  }
+
+  /**
+   * A connection came, or went. The library does not say which connection a request is on, so who speaks is recognised
+   * by the end of its first request's body, which comes at once where a request has none (see `Exchange`). `response`
+   * must not be kept: once a request came, it is invalid without a word.
+   */
+  #changed(response: Uws.HttpResponse, change: number | number): void {
+    if (change !== 1) return;
+    const newcomer = this.#newcomers.arrive(addressOf(response));
+    if (newcomer === undefined) {
+      response.close();
+      return;
+    }
+    response.onAborted(() => this.#newcomers.settle(newcomer));
+    response.onData(() => this.#newcomers.settle(newcomer));
   }
 
   close(graceMs: number): Promise<void> {
@@ -79,7 +141,7 @@ class UwsApp implements HttpApp {
     while (this.#sockets.size > 0 && Date.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, CLOSE_POLL_MS));
     }
-    this.#app.close();
+    for (const app of new Set([this.#front, this.#serving, ...this.#retired])) app.close();
   }
 
   #webSockets(): Uws.WebSocketBehavior<Attachment> {
@@ -114,6 +176,7 @@ class UwsApp implements HttpApp {
 
   #answer(response: Uws.HttpResponse, request: Uws.HttpRequest, context: Uws.us_socket_context_t | undefined): void {
     const exchange = new Exchange(response, request, this.#settings.maxBodyBytes, context !== undefined);
+    if (exchange.hasBody) this.#newcomers.settleOldest(exchange.remoteAddress);
     const webSocket = {
       key: request.getHeader('sec-websocket-key'),
       protocol: request.getHeader('sec-websocket-protocol'),
@@ -150,6 +213,7 @@ class Exchange implements HttpRequest {
   readonly headers: ReadonlyMap<string, string>;
   readonly remoteAddress: string;
   readonly upgrade: boolean;
+  readonly hasBody: boolean;
   readonly #response: Uws.HttpResponse;
   readonly #abort = new AbortController();
   readonly #body: BodyCollector;
@@ -166,8 +230,9 @@ class Exchange implements HttpRequest {
       headers.set(name, former === undefined ? value : `${former}, ${value}`);
     });
     this.headers = headers;
-    this.remoteAddress = canonicalAddress(Buffer.from(response.getRemoteAddressAsText()).toString('latin1'));
+    this.remoteAddress = addressOf(response);
     this.upgrade = upgrade;
+    this.hasBody = !upgrade && (headers.has('transfer-encoding') || (headers.get('content-length') ?? '0') !== '0');
     this.#body = new BodyCollector(maxBodyBytes);
     response.onAborted(() => {
       if (this.#done) return;
@@ -175,14 +240,15 @@ class Exchange implements HttpRequest {
       this.#body.abort();
       this.#abort.abort();
     });
-    // Chunks that come before a handler is set are lost, so it is set even where nobody asks for the body.
-    if (upgrade) {
-      this.#body.end();
-    } else {
+    // Chunks that come before a handler is set are lost, so it is set even where nobody asks for the body. It is not where
+    // there is none: the connection's own handler has to hear of its first request then.
+    if (this.hasBody) {
       response.onData((chunk, last) => {
         this.#body.add(Buffer.from(chunk.slice(0)));
         if (last) this.#body.end();
       });
+    } else {
+      this.#body.end();
     }
   }
 
@@ -278,6 +344,21 @@ class UwsSocket implements ServerSocket {
   }
 }
 
+function addressOf(response: Uws.HttpResponse): string {
+  return canonicalAddress(Buffer.from(response.getRemoteAddressAsText()).toString('latin1'));
+}
+
+/** What the library's types lack. */
+interface App extends Uws.TemplatedApp {
+  /** Seconds for the headers of a request, and between requests. */
+  setIdleTimeout(seconds: number): void;
+  getDescriptor(): Descriptor;
+  /** Deals accepted connections to another app, in place of serving them. */
+  addChildAppDescriptor(descriptor: Descriptor): void;
+  removeChildAppDescriptor(descriptor: Descriptor): void;
+}
+
+type Descriptor = number & { readonly brand: 'app descriptor' };
 type Settle = (socket: Uws.us_listen_socket | false) => void;
 type Listen = (host: string, port: number, options: number, settle: Settle) => unknown;
 
