@@ -51,6 +51,8 @@ class NodeApp implements HttpApp {
     this.#onError = onError;
     this.#newcomers = new Newcomers(settings.maxNewcomers ?? 0);
     this.#certificate = settings.certificate;
+    // What can't be used throws here, as it does with uWebSockets.js.
+    if (settings.certificate !== undefined) createSecureContext(tlsOptions(settings.certificate));
     this.#webSockets = new WebSocketServer({
       noServer: true,
       WebSocket: SignalWebSocket,
