@@ -39,10 +39,12 @@ import type { Log } from './log/log.ts';
 import type { WorkerId } from './media/commands.ts';
 import { WorkerEngine } from './media/engine.ts';
 import { WorkerPlacement } from './media/placement.ts';
+import { ConnectionMetrics } from './metrics/connections.ts';
 import { MetricsExporter } from './metrics/exporter.ts';
 import { createNegotiation } from './negotiate/negotiation.ts';
 import { systemClock } from './room/clock.ts';
 import type { RoomContext } from './room/context.ts';
+import { Preferences } from './room/preferences.ts';
 import { RoomControls } from './room/room-control.ts';
 import { Rooms } from './room/rooms.ts';
 import { RoomSessionHost } from './room/session-host.ts';
@@ -82,6 +84,7 @@ class SluiceServer implements Server {
   readonly #keys: Keys;
   readonly #bus = new LocalBus();
   readonly #store = new LocalStore();
+  readonly #connections = new ConnectionMetrics();
   readonly #engine: WorkerEngine;
   readonly #rooms: Rooms;
   readonly #node: LocalNode;
@@ -151,6 +154,8 @@ class SluiceServer implements Server {
       config: roomSettings(this.#config, interfaces),
       clock: systemClock,
       engine: this.#engine,
+      preferences: new Preferences(systemClock),
+      metrics: this.#connections,
       placement: new WorkerPlacement(this.#engine.workers, rtc.worker_placement),
       createNegotiation: (negotiationHost, options) => createNegotiation(this.#engine, negotiationHost, options),
       store: this.#store,
@@ -171,6 +176,7 @@ class SluiceServer implements Server {
     const sources = {
       nodeId: this.nodeId,
       totals: () => this.#rooms.totals,
+      connections: this.#connections,
       workers: this.#engine.workers,
       workerCounters: async (worker: number) =>
         (await this.#engine.query(worker as WorkerId, { type: 'workerStats' })).counters,

@@ -95,6 +95,14 @@ export function roomSettings(config: Config, interfaces: Interfaces): RoomConfig
       reconnectOnSubscriptionError: rtc.reconnect_on_subscription_error ?? false,
       stunServers: rtc.stun_servers,
       turnServers: rtc.turn_servers.map(turnServer),
+      fallback: {
+        allowed: rtc.allow_tcp_fallback,
+        tcp: rtc.tcp_port !== 0,
+        // Relays reach our UDP candidates.
+        tls: !rtc.force_tcp,
+        tcpRttThresholdMs: rtc.tcp_fallback_rtt_threshold,
+        udpUnstable: rtc.allow_udp_unstable_fallback,
+      },
     },
     ...(turn === undefined ? {} : { embeddedTurn: turn }),
   };

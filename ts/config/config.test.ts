@@ -119,7 +119,10 @@ test('a key file must not be readable by others', () => {
 });
 
 test('a key that does nothing yet is told once, unless it only repeats its default', () => {
-  const { notices } = settle(load(`${KEYS}trace: { jaeger_url: "http://localhost" }\nagents: { target_load: 0.7 }\n`), false);
+  const { notices } = settle(
+    load(`${KEYS}trace: { jaeger_url: "http://localhost" }\nagents: { target_load: 0.7 }\n`),
+    false,
+  );
   assert.deepEqual(
     notices.map((notice) => notice.text),
     ['trace.jaeger_url is not effective yet: tracing comes later'],

@@ -216,7 +216,7 @@ test('reports go to the handler of what they are about', () => {
   });
   engine.onRoomData(room, ({ packet }) => seen.push(`data ${packet}`));
   const reports: Report[] = [
-    { type: 'peerConnected', peer, srtpProfile: 'AEAD_AES_128_GCM', role: 'passive' },
+    { type: 'peerConnected', iceMs: 20, dtlsMs: 30, peer, srtpProfile: 'AEAD_AES_128_GCM', role: 'passive' },
     { type: 'trackStarted', track, pt: 111, layer: 0 },
     { type: 'audioLevels', levels: [{ track, level: 0.5, active: true }] },
     { type: 'quality', up: [{ track, score: 90, lost: false }], down: [{ down, score: 80, lost: false }] },

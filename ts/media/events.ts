@@ -54,7 +54,7 @@ export type Answer =
 export type PeerEvent =
   | { type: 'peerOpened'; peer: PeerId; candidates: Candidate[] }
   | { type: 'iceState'; peer: PeerId; state: IceState; pair: string | null }
-  | { type: 'peerConnected'; peer: PeerId; srtpProfile: string; role: DtlsRole }
+  | { type: 'peerConnected'; peer: PeerId; srtpProfile: string; role: DtlsRole; iceMs: number; dtlsMs: number }
   | { type: 'peerClosed'; peer: PeerId; reason: PeerCloseReason; detail: string }
   | { type: 'dataChannelOpened'; peer: PeerId; label: string };
 

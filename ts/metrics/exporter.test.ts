@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ConnectionMetrics } from './connections.ts';
 import { MetricsExporter } from './exporter.ts';
 
 const sources = {
@@ -10,6 +11,7 @@ const sources = {
     ['packets_in', 7],
     ['drop_srtp_rejected', 3],
   ],
+  connections: new ConnectionMetrics(),
 };
 
 test('a scrape shows rooms, participants and what each worker dropped and why', async () => {

@@ -6,6 +6,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { ConnectionMetrics } from './connections.ts';
 
 export interface Totals {
   rooms: number;
@@ -20,6 +21,7 @@ export interface ExporterSources {
   /** How many workers there are, and what one has counted, by name. */
   workers: number;
   workerCounters: (worker: number) => Promise<[string, number][]>;
+  connections: ConnectionMetrics;
 }
 
 export interface ExporterSettings {
@@ -39,6 +41,7 @@ export class MetricsExporter {
     this.#registry.setDefaultLabels({ node_id: sources.nodeId, node_type: 'SERVER' });
     addTotals(this.#registry, sources.totals);
     addWorkers(this.#registry, sources);
+    for (const metric of sources.connections.all) this.#registry.registerMetric(metric);
     collectDefaultMetrics({ register: this.#registry });
     this.#server = createServer((request, response) => void this.#answer(request, response));
   }

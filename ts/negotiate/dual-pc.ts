@@ -55,8 +55,9 @@ export class DualPc implements Negotiation {
     this.#publisher.rematch();
   }
 
-  restartIce(): void {
+  restartIce(): boolean {
     this.#subscriber.restartIce();
+    return true;
   }
 
   close(): void {

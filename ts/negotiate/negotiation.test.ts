@@ -88,7 +88,7 @@ function setup(options: Partial<NegotiationOptions>) {
     publishCodecs: ENABLED,
     subscribeCodecs: ENABLED,
     iceLite: false,
-    candidateProtocol: undefined,
+    candidatePreference: () => 'any',
     useMdns: false,
     playoutDelay: false,
     onlyPreferredVideoCodec: false,

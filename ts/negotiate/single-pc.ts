@@ -179,10 +179,11 @@ export class SinglePc implements Negotiation {
     this.#receive.apply(true);
   }
 
-  restartIce(): void {
+  restartIce(): boolean {
     // The client restarts by its next offer. What was asked for may have been lost with the signal connection: where
     // that offer does not bring it, it is asked for again.
     this.#requested = { audio: 0, video: 0 };
+    return false;
   }
 
   close(): void {

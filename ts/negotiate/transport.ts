@@ -137,14 +137,33 @@ export class Transport {
   }
 
   #addCandidate(candidate: Candidate): void {
-    if (usable(candidate) === undefined || !this.#allows(candidate)) return;
+    if (usable(candidate) === undefined || !this.#takes(candidate)) return;
     if (++this.#remoteCandidates > MAX_REMOTE_CANDIDATES) return;
     this.send({ type: 'addRemoteCandidate', peer: this.peer, candidate });
   }
 
-  #allows(candidate: Candidate): boolean {
-    const wanted = this.#options.candidateProtocol;
-    return wanted === undefined || wanted === 'udp' || candidate.protocol === 'tcp';
+  /** Of the client's candidates. */
+  #takes(candidate: Candidate): boolean {
+    switch (this.#options.candidatePreference()) {
+      case 'any':
+        return true;
+      case 'tcp':
+        return candidate.protocol === 'tcp';
+      case 'tls':
+        return candidate.kind === 'relay';
+    }
+  }
+
+  /** Of ours: relays send and receive UDP. */
+  #offers(candidate: Candidate): boolean {
+    switch (this.#options.candidatePreference()) {
+      case 'any':
+        return true;
+      case 'tcp':
+        return candidate.protocol === 'tcp';
+      case 'tls':
+        return candidate.protocol === 'udp';
+    }
   }
 
   /** Our description of these sections. */
@@ -165,7 +184,7 @@ export class Transport {
   }
 
   #localCandidates(): Candidate[] {
-    return this.#candidates.filter((candidate) => this.#allows(candidate));
+    return this.#candidates.filter((candidate) => this.#offers(candidate));
   }
 
   /** Sends our candidates once per set of credentials, the last marked final. */
@@ -194,7 +213,7 @@ export class Transport {
         break;
       case 'peerConnected':
         this.connected = true;
-        this.#host.onConnected(this.name, this.#primary);
+        this.#host.onConnected(this.name, this.#primary, { iceMs: event.iceMs, dtlsMs: event.dtlsMs });
         break;
       case 'peerClosed':
         this.#settle?.reject(new NegotiationError(`${event.reason}: ${event.detail}`));

@@ -85,6 +85,18 @@ export interface Subscription {
 
 export type TransportName = 'publisher' | 'subscriber';
 
+/**
+ * Which candidates are in play: all; TCP ones only; or, for a client that relays over TLS, its relays and what they can
+ * reach, which is our UDP candidates.
+ */
+export type CandidatePreference = 'any' | 'tcp' | 'tls';
+
+/** Milliseconds: ICE from the client's description to the first pair, DTLS from there on. */
+export interface ConnectTimes {
+  iceMs: number;
+  dtlsMs: number;
+}
+
 /** What negotiation asks of and tells the participant. */
 export interface NegotiationHost {
   /** Sends to the client, in order with all other signals. */
@@ -110,7 +122,7 @@ export interface NegotiationHost {
 
   onIceState(transport: TransportName, state: IceState, pair: string | null): void;
   /** ICE and DTLS of a transport stand. `primary` decides when the participant turns ACTIVE. */
-  onConnected(transport: TransportName, primary: boolean): void;
+  onConnected(transport: TransportName, primary: boolean, times: ConnectTimes): void;
   onTransportClosed(transport: TransportName, reason: PeerCloseReason, detail: string): void;
   /** Nothing but a full reconnect helps (15 s without an answer, unusable SDP). */
   onNegotiationFailed(reason: string): void;
@@ -138,8 +150,11 @@ export interface Negotiation {
   subscribe(request: SubscriptionRequest): Subscription;
   /** Matches sections again that had no `add_track` yet (called after one came in). */
   rematch(): void;
-  /** After a resume: dual mode re-offers the subscriber transport with an ICE restart. */
-  restartIce(): void;
+  /**
+   * Dual mode offers the subscriber transport anew with an ICE restart. False where only the client can begin one, by
+   * its next offer.
+   */
+  restartIce(): boolean;
   close(): void;
 }
 
@@ -155,8 +170,8 @@ export interface NegotiationOptions {
   /** Codecs clients may receive. */
   subscribeCodecs: EnabledCodec[];
   iceLite: boolean;
-  /** Candidates offered to the client, by transport protocol. */
-  candidateProtocol: 'udp' | 'tcp' | 'tls' | undefined;
+  /** Asked for each candidate: it changes between ICE restarts. */
+  candidatePreference: () => CandidatePreference;
   useMdns: boolean;
   playoutDelay: boolean;
   /** Firefox on Linux and Android: answers list only the preferred video codec. */

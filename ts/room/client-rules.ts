@@ -73,6 +73,12 @@ export function understandsReconnectResponse(client: ClientInfo): boolean {
   return client.sdk !== ClientInfo_SDK.JS || compareVersions(client.version, '1.6.3') >= 0;
 }
 
+/** Clients whose ICE does not open TCP connections never get there. */
+export function connectsByTcp(client: ClientInfo): boolean {
+  if (client.sdk === ClientInfo_SDK.GO) return false;
+  return client.sdk !== ClientInfo_SDK.SWIFT || compareVersions(client.version, '1.0.5') >= 0;
+}
+
 /** Negative, zero or positive, as of three numeric parts; missing ones count as 0. */
 export function compareVersions(a: string, b: string): number {
   const left = a.split('.');

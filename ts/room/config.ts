@@ -4,6 +4,7 @@
  */
 
 import type { RoomConfiguration } from '@livekit/protocol';
+import type { FallbackSettings } from './fallback.ts';
 
 export interface RoomConfig {
   /** False: rooms are made by CreateRoom, or by who may create rooms, only. */
@@ -50,6 +51,8 @@ export interface RoomConfig {
     reconnectOnSubscriptionError: boolean;
     stunServers: string[];
     turnServers: ExternalTurnServer[];
+    /** `tls`: relays over TLS reach this node's media. */
+    fallback: FallbackSettings;
   };
 
   /** Signs credentials of the embedded TURN server; absent while that is off. */
@@ -116,5 +119,6 @@ export const DEFAULT_ROOM_CONFIG: RoomConfig = {
     reconnectOnSubscriptionError: false,
     stunServers: [],
     turnServers: [],
+    fallback: { allowed: true, tcp: true, tls: true, tcpRttThresholdMs: 0, udpUnstable: false },
   },
 };

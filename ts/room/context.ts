@@ -2,10 +2,12 @@ import type { ServerInfo } from '@livekit/protocol';
 import type { Logger } from 'pino';
 import type { Claims } from '../auth/grants.ts';
 import type { MediaEngine, Placement } from '../media/types.ts';
+import type { ConnectionMetrics } from '../metrics/connections.ts';
 import type { Negotiation, NegotiationHost, NegotiationOptions } from '../negotiate/types.ts';
 import type { Clock } from './clock.ts';
 import type { RoomConfig } from './config.ts';
 import type { ParticipantStore, RoomStore } from './contracts.ts';
+import type { Preferences } from './preferences.ts';
 
 /** Signs a token with these claims, valid for so many seconds from now. */
 export type IssueToken = (claims: Claims, ttlSeconds: number) => string;
@@ -16,6 +18,8 @@ export interface RoomContext {
   readonly clock: Clock;
   readonly engine: MediaEngine;
   readonly placement: Placement;
+  readonly preferences: Preferences;
+  readonly metrics: ConnectionMetrics;
   readonly createNegotiation: (host: NegotiationHost, options: NegotiationOptions) => Negotiation;
   readonly store: { readonly rooms: RoomStore; readonly participants: ParticipantStore };
   readonly issueToken: IssueToken;

@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { ICEServer } from '@livekit/protocol';
 import type { ExternalTurnServer, RoomConfig } from './config.ts';
+import type { FallbackSettings } from './fallback.ts';
 
 export interface IceServerOptions {
   participantSid: string;
@@ -33,6 +34,10 @@ export function iceServers(config: RoomConfig, options: IceServerOptions): ICESe
 /** True where clients can be sent to a TURN server over TLS. */
 export function speaksTurnTls({ rtc, embeddedTurn }: RoomConfig): boolean {
   return embeddedTurn?.tlsUrl !== undefined || rtc.turnServers.some(({ protocol }) => protocol === 'tls');
+}
+
+export function fallbackSettings(config: RoomConfig): FallbackSettings {
+  return { ...config.rtc.fallback, tls: config.rtc.fallback.tls && speaksTurnTls(config) };
 }
 
 function externalTurn(server: ExternalTurnServer, { participantSid, now }: IceServerOptions): ICEServer {

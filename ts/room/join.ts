@@ -60,7 +60,11 @@ function joinResponse(context: RoomContext, room: Room, member: Member, others: 
     room: room.snapshot(),
     participant: participant.info(),
     otherParticipants: others,
-    iceServers: iceServers(config, { participantSid: participant.sid, now: clock.now(), tlsOnly: false }),
+    iceServers: iceServers(config, {
+      participantSid: participant.sid,
+      now: clock.now(),
+      tlsOnly: member.transports.preference === 'tls',
+    }),
     subscriberPrimary: negotiation.subscriberPrimary,
     pingInterval: PING_INTERVAL_S,
     pingTimeout: PING_TIMEOUT_S,
@@ -69,7 +73,8 @@ function joinResponse(context: RoomContext, room: Room, member: Member, others: 
     serverRegion: serverInfo.region,
     sifTrailer: room.sifTrailer,
     enabledPublishCodecs: member.codecs.listed,
-    fastPublish: mayPublish(participant.grant),
+    // A client that is led elsewhere first learns where.
+    fastPublish: mayPublish(participant.grant) && member.transports.preference === 'any',
   });
   if (member.clientConfiguration !== undefined) response.clientConfiguration = member.clientConfiguration;
   return response;

@@ -3,18 +3,24 @@
  * It wires the parts together and ends them; what each does is in its own file.
  */
 
-import type { ClientConfiguration, Codec as EnabledCodec, ParticipantPermission } from '@livekit/protocol';
+import {
+  ClientConfigSetting,
+  ClientConfiguration,
+  type Codec as EnabledCodec,
+  type ParticipantPermission,
+} from '@livekit/protocol';
 import { maySubscribe } from '../auth/grants.ts';
 import { newParticipantSid } from '../lib/guid.ts';
 import type { MediaParticipantId, WorkerId } from '../media/commands.ts';
-import type { Negotiation, NegotiationOptions } from '../negotiate/types.ts';
+import type { CandidatePreference, Negotiation, NegotiationOptions } from '../negotiate/types.ts';
 import { Background } from './background.ts';
-import { clientConfiguration, ignoresCodecOrder, isFirefox, isObs } from './client-rules.ts';
+import { clientConfiguration, connectsByTcp, ignoresCodecOrder, isFirefox, isObs } from './client-rules.ts';
 import { type CloseReason, type LeaveAction, leaveRequest } from './close-reason.ts';
 import { ClientCodecs, negotiable } from './codecs.ts';
 import { Connection } from './connection.ts';
 import type { RoomContext } from './context.ts';
 import type { JoinParams, SignalSink } from './contracts.ts';
+import { fallbackSettings } from './ice-servers.ts';
 import { negotiationHost } from './negotiation-host.ts';
 import { Outbox } from './outbox.ts';
 import { Participant, type ParticipantState } from './participant.ts';
@@ -25,6 +31,7 @@ import { RequestResponses } from './request-responses.ts';
 import { SubscriptionPermissions } from './subscription-permissions.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { TokenRefresh } from './token-refresh.ts';
+import { Transports } from './transports.ts';
 
 /** What a member asks of and tells its room. */
 export interface MemberObserver {
@@ -57,7 +64,6 @@ export class Member {
   readonly singlePc: boolean;
   readonly autoSubscribe: boolean;
   readonly participant: Participant;
-  readonly clientConfiguration: ClientConfiguration | undefined;
   readonly codecs: ClientCodecs;
   readonly outbox: Outbox;
   readonly feed: ParticipantFeed;
@@ -66,10 +72,12 @@ export class Member {
   readonly subscriptions: Subscriptions;
   readonly subscriptionPermissions = new SubscriptionPermissions();
   readonly connection: Connection;
+  readonly transports: Transports;
   readonly negotiation: Negotiation;
   readonly tokens: TokenRefresh;
   readonly #context: RoomContext;
   readonly #observer: MemberObserver;
+  readonly #rules: ClientConfiguration | undefined;
   readonly #background: Background;
   #lastHeardAt: number;
   #closed = false;
@@ -90,14 +98,15 @@ export class Member {
     this.singlePc = params.singlePc;
     this.autoSubscribe = params.autoSubscribe;
     this.participant = this.#makeParticipant(params);
-    this.clientConfiguration = clientConfiguration(params.client);
-    this.codecs = new ClientCodecs(terms.codecs, this.clientConfiguration);
+    this.#rules = clientConfiguration(params.client);
+    this.codecs = new ClientCodecs(terms.codecs, this.#rules);
     this.outbox = new Outbox(sink);
     this.feed = new ParticipantFeed(this.participant.sid, this.outbox, clock.now);
     this.responses = new RequestResponses(this.participant, this.outbox);
     this.publications = this.#makePublications();
     this.subscriptions = this.#makeSubscriptions(params, terms);
     this.connection = this.#makeConnection();
+    this.transports = this.#makeTransports(params);
     this.negotiation = context.createNegotiation(negotiationHost(this), this.#negotiationOptions(params, terms));
     this.tokens = new TokenRefresh({
       clock,
@@ -121,6 +130,14 @@ export class Member {
     this.#lastHeardAt = this.#context.clock.now();
   }
 
+  /** As join and reconnect responses carry it. */
+  get clientConfiguration(): ClientConfiguration | undefined {
+    if (this.transports.preference !== 'tls') return this.#rules;
+    const configuration = this.#rules?.clone() ?? new ClientConfiguration();
+    configuration.forceRelay = ClientConfigSetting.ENABLED;
+    return configuration;
+  }
+
   /** Whose quality and loudness it is told. */
   get subscribedSids(): readonly string[] {
     return this.subscriptions.publisherSids;
@@ -136,6 +153,18 @@ export class Member {
   /** Replaces what it may do and ends what it may not do any more. */
   setPermission(permission: ParticipantPermission): void {
     this.participant.setPermission(permission, this.participant.isPublisher);
+  }
+
+  /** Starts ICE anew where the client wants to be; where it has to begin that itself, it is asked to come back. */
+  switchCandidates(preference: CandidatePreference): void {
+    this.transports.switchTo(preference);
+    if (!this.negotiation.restartIce()) this.askToResume();
+  }
+
+  /** Drops the socket too, so that clients notice which don't know the message. */
+  askToResume(): void {
+    this.#sayLeave('peerDisconnected', 'resume');
+    this.outbox.close();
   }
 
   /** Hands a description of the client to the negotiation; one that can't be used ends the session. */
@@ -170,6 +199,7 @@ export class Member {
     this.#closed = true;
     if (sayLeave) this.#sayLeave(reason, 'disconnect');
     this.connection.close();
+    this.transports.close();
     this.tokens.close();
     this.publications.close();
     this.participant.moveTo({ name: 'disconnected', reason });
@@ -254,12 +284,24 @@ export class Member {
       established: () => {
         this.participant.moveTo({ name: 'active', since: this.#context.clock.now() });
       },
-      askToResume: () => {
-        this.#sayLeave('peerDisconnected', 'resume');
-        this.outbox.close();
-      },
+      askToResume: () => this.askToResume(),
       restartSession: (reason) => this.restartSession(reason),
       over: (reason, sayLeave) => this.#observer.remove(this, reason, sayLeave),
+    });
+  }
+
+  #makeTransports({ room, identity, client }: JoinParams): Transports {
+    const { clock, config, preferences, metrics, log } = this.#context;
+    return new Transports({
+      clock,
+      settings: fallbackSettings(config),
+      clientTcp: connectsByTcp(client),
+      preference: preferences.get(room, identity),
+      remember: (preference) => preferences.put(room, identity, preference),
+      heardAt: () => (this.outbox.open ? this.#lastHeardAt : undefined),
+      connection: this.connection,
+      metrics,
+      log: log.child({ room, participant: identity, participantID: this.participant.sid }),
     });
   }
 
@@ -275,7 +317,7 @@ export class Member {
       publishCodecs: negotiable(this.codecs.publish),
       subscribeCodecs: negotiable(this.codecs.subscribe),
       iceLite: rtc.useIceLite && !params.disableIceLite && gates.iceLite && !isFirefox(client),
-      candidateProtocol: undefined,
+      candidatePreference: () => this.transports.preference,
       useMdns: rtc.useMdns,
       playoutDelay: terms.playoutDelay,
       onlyPreferredVideoCodec: ignoresCodecOrder(client),

@@ -2,21 +2,21 @@
 
 import { MediaSectionsRequirement, SessionDescription, TrickleRequest } from '@livekit/protocol';
 import type { NegotiationHost } from '../negotiate/types.ts';
-import type { Connection } from './connection.ts';
 import type { Outbox } from './outbox.ts';
 import type { Publications } from './publications.ts';
 import type { Subscriptions } from './subscriptions.ts';
+import type { Transports } from './transports.ts';
 
 export interface NegotiatedParts {
   readonly outbox: Outbox;
   readonly publications: Publications;
   readonly subscriptions: Subscriptions;
-  readonly connection: Connection;
+  readonly transports: Transports;
   restartSession(reason: 'negotiationFailed'): void;
 }
 
 export function negotiationHost(member: NegotiatedParts): NegotiationHost {
-  const { outbox, publications, subscriptions, connection } = member;
+  const { outbox, publications, subscriptions, transports } = member;
   return {
     sendOffer: (sdp, id, midToTrackId) =>
       outbox.send({ case: 'offer', value: new SessionDescription({ type: 'offer', sdp, id, midToTrackId }) }),
@@ -39,9 +39,9 @@ export function negotiationHost(member: NegotiatedParts): NegotiationHost {
     onSubscriptionUnsupported: (trackSid) => subscriptions.unsupported(trackSid),
     onSubscriptionQuality: (trackSid, quality) => subscriptions.setQuality(trackSid, quality),
 
-    onIceState: (_transport, state) => connection.iceState(state),
-    onConnected: (_transport, primary) => connection.connected(primary),
-    onTransportClosed: (_transport, reason) => connection.transportClosed(reason),
+    onIceState: (transport, state, pair) => transports.iceState(transport, state, pair),
+    onConnected: (transport, primary, times) => transports.connected(transport, primary, times),
+    onTransportClosed: (transport, reason) => transports.closed(transport, reason),
     onNegotiationFailed: () => member.restartSession('negotiationFailed'),
   };
 }

@@ -11,6 +11,11 @@ export class Outbox {
     this.#sink = sink;
   }
 
+  /** The participant has a socket. */
+  get open(): boolean {
+    return this.#sink !== undefined;
+  }
+
   send(message: SignalMessage): void {
     this.#sink?.send(new SignalResponse({ message }));
   }

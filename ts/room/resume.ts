@@ -33,6 +33,7 @@ export async function resumeSession(
     member.outbox.close();
     return session;
   }
+  member.transports.resumed(context.preferences.get(params.room, params.identity), params.reconnectReason);
   member.connection.resumed();
   tell(context, room, member, { lastMessageSeq, since });
   member.negotiation.restartIce();
@@ -73,7 +74,11 @@ function tell(context: RoomContext, room: Room, member: Member, seen: { lastMess
   const { serverInfo, config, clock } = context;
   if (understandsReconnectResponse(participant.client)) {
     const value = new ReconnectResponse({
-      iceServers: iceServers(config, { participantSid: participant.sid, now: clock.now(), tlsOnly: false }),
+      iceServers: iceServers(config, {
+        participantSid: participant.sid,
+        now: clock.now(),
+        tlsOnly: member.transports.preference === 'tls',
+      }),
       serverInfo,
       lastMessageSeq: seen.lastMessageSeq,
     });

@@ -86,7 +86,10 @@ export class Session implements SignalSession {
     const member = this.#member;
     return {
       offer: this.#guard(({ sdp, id }) => member.describe('offer', sdp, id)),
-      answer: this.#guard(({ sdp, id }) => member.describe('answer', sdp, id)),
+      answer: this.#guard(({ sdp, id }) => {
+        member.transports.answered();
+        member.describe('answer', sdp, id);
+      }),
       trickle: this.#guard((trickle) => this.#trickle(trickle)),
     };
   }
@@ -148,7 +151,7 @@ export class Session implements SignalSession {
       syncState: this.#guard((state) => this.#room.syncState(member, state)),
       simulate: this.#guard((scenario) => this.#room.simulate(member, scenario)),
       updateMetadata: this.#guard((request) => this.#updateMetadata(request)),
-      ping: this.#guard(() => {}),
+      ping: this.#guard((ping) => member.transports.setSignalRtt(Number(ping?.rtt ?? 0))),
     };
   }
 

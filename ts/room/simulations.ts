@@ -2,6 +2,7 @@
 
 import { type SimulateScenario, SpeakerInfo } from '@livekit/protocol';
 import type { Identity } from '../lib/ids.ts';
+import type { CandidatePreference } from '../negotiate/types.ts';
 import type { Clock } from './clock.ts';
 import type { CloseReason } from './close-reason.ts';
 import type { Member } from './member.ts';
@@ -43,7 +44,7 @@ export class Simulations {
         this.#room.remove(member, 'simulatedServerLeave', true);
         break;
       case 'switchCandidateProtocol':
-        member.negotiation.restartIce();
+        member.switchCandidates(PREFERENCES[scenario.value] ?? 'any');
         break;
       case 'disconnectSignalOnResume':
         this.#dropAfter.set(identity, until);
@@ -84,6 +85,8 @@ export class Simulations {
   }
 }
 
+/** By `CandidateProtocol`: UDP leaves everything open. */
+const PREFERENCES: readonly CandidatePreference[] = ['any', 'tcp', 'tls'];
 /** How long a client may take to resume after it asked for the fault. */
 const WINDOW_MS = 5000;
 /** The socket side tries as often before it gives up on a first message. */

@@ -1,6 +1,7 @@
 /** A media engine that only remembers what it was asked, for tests of negotiation and rooms. */
 
 import type {
+  Candidate,
   Command,
   DownTrackId,
   Fingerprint,
@@ -18,6 +19,8 @@ export class RecordingEngine implements MediaEngine {
   readonly workers = 1;
   readonly fingerprint: Fingerprint = { algorithm: 'sha-256', value: 'AB:CD' };
   readonly commands: Command[] = [];
+  /** What each new peer reports. */
+  candidates: Candidate[] = [CANDIDATE];
   readonly peers = new Map<PeerId, (event: PeerEvent) => void>();
   #lastId = 0;
 
@@ -26,7 +29,7 @@ export class RecordingEngine implements MediaEngine {
     // Opens at once, as a worker with free ports does a little later.
     if (command.type === 'openPeer') {
       queueMicrotask(() =>
-        this.peers.get(command.peer)?.({ type: 'peerOpened', peer: command.peer, candidates: [CANDIDATE] }),
+        this.peers.get(command.peer)?.({ type: 'peerOpened', peer: command.peer, candidates: this.candidates }),
       );
     }
   }

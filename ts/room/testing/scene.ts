@@ -15,10 +15,12 @@ import { pino } from 'pino';
 import type { Claims, VideoGrant } from '../../auth/grants.ts';
 import type { ConnectionId, Identity, ParticipantSid, RoomName } from '../../lib/ids.ts';
 import type { WorkerId } from '../../media/commands.ts';
+import { ConnectionMetrics } from '../../metrics/connections.ts';
 import type { createNegotiation } from '../../negotiate/negotiation.ts';
 import { DEFAULT_ROOM_CONFIG, type RoomConfig } from '../config.ts';
 import type { RoomContext } from '../context.ts';
 import type { JoinParams, SignalSession } from '../contracts.ts';
+import { Preferences } from '../preferences.ts';
 import { RoomControls } from '../room-control.ts';
 import { Rooms } from '../rooms.ts';
 import { RoomSessionHost } from '../session-host.ts';
@@ -48,6 +50,7 @@ export class Scene {
   readonly engine = new RecordingEngine();
   readonly store = new MemoryStore();
   readonly tokens: Claims[] = [];
+  readonly metrics = new ConnectionMetrics();
   readonly rooms: Rooms;
   readonly host: RoomSessionHost;
   readonly control: RoomControls;
@@ -59,6 +62,8 @@ export class Scene {
       config: { ...DEFAULT_ROOM_CONFIG, ...config },
       clock: this.clock,
       engine: this.engine,
+      preferences: new Preferences(this.clock),
+      metrics: this.metrics,
       placement: { place: () => 0 as WorkerId, release: () => {} },
       createNegotiation: (host, options) => {
         if (negotiate !== undefined) return negotiate(this.engine, host, options);
@@ -103,9 +108,13 @@ export class Scene {
   }
 
   /** Comes back with a new socket. */
-  async resume(identity: string, client: Client): Promise<Client> {
+  async resume(identity: string, client: Client, options: JoinOptions = {}): Promise<Client> {
     const sink = new RecordingSink();
-    const params = joinParams(identity, { reconnect: true, participantSid: client.sid as ParticipantSid });
+    const params = joinParams(identity, {
+      ...options,
+      reconnect: true,
+      participantSid: client.sid as ParticipantSid,
+    });
     const session = await this.host.startSession(params, sink, new AbortController().signal);
     await settle();
     return { ...client, session, sink };

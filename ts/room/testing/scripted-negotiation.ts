@@ -92,10 +92,11 @@ export class ScriptedNegotiation implements Negotiation {
   }
 
   /** The primary transport comes up. */
-  connect(): void {
+  connect(pair = 'udp 192.0.2.1:7882 198.51.100.1:40000'): void {
     const primary = this.subscriberPrimary ? 'subscriber' : 'publisher';
-    this.host.onIceState(primary, 'connected', null);
-    this.host.onConnected(primary, true);
+    this.host.onIceState(primary, 'checking', null);
+    this.host.onIceState(primary, 'connected', pair);
+    this.host.onConnected(primary, true, { iceMs: 30, dtlsMs: 40 });
   }
 
   start(): void {
@@ -126,8 +127,9 @@ export class ScriptedNegotiation implements Negotiation {
     this.calls.push('rematch');
   }
 
-  restartIce(): void {
+  restartIce(): boolean {
     this.calls.push('restartIce');
+    return !this.options.singlePc;
   }
 
   close(): void {
