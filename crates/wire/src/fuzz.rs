@@ -16,7 +16,7 @@ use crate::rtp::{
     AbsCaptureTime, AudioLevel, ExtensionBlock, OutHeader, PlayoutDelay, RtpView, parse_identifier,
     parse_transport_cc, write_header,
 };
-use crate::stun;
+use crate::{framing, stun};
 
 /// Classification and the little of STUN that routing reads.
 pub fn datagram(bytes: &[u8]) {
@@ -28,6 +28,32 @@ pub fn datagram(bytes: &[u8]) {
     }));
     if ufrag.is_some() {
         assert_eq!(classify(bytes), Some(Kind::Stun));
+    }
+}
+
+/// A stream of framed packets: cut anywhere, it holds the same packets; and each lies where it was announced.
+pub fn framing(bytes: &[u8]) {
+    let packets = |stream: &[u8]| {
+        let (mut at, mut found) = (0, Vec::new());
+        while let Some(rest) = stream.get(at..)
+            && let Ok(Some(packet)) = framing::first_packet(rest)
+        {
+            assert!(packet.end <= rest.len() && packet.len() <= framing::MAX_PACKET);
+            found.push(at + packet.start..at + packet.end);
+            at += packet.end;
+        }
+        found
+    };
+    let all = packets(bytes);
+    let half = bytes.get(..bytes.len() / 2).unwrap_or_default();
+    assert!(
+        all.starts_with(&packets(half)),
+        "more bytes change no packet"
+    );
+    for packet in all {
+        let header = framing::header(packet.len()).map(|header| header.to_vec());
+        let before = bytes.get(packet.start - framing::HEADER_LEN..packet.start);
+        assert_eq!(header.as_deref(), before);
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod classify;
 pub mod codec;
 pub mod dependency_descriptor;
+pub mod framing;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod id;

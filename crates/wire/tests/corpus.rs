@@ -14,6 +14,11 @@ fn datagrams_of_any_shape_are_classified() {
 }
 
 #[test]
+fn streams_of_any_shape_are_cut_into_packets_or_refused() {
+    replay("framing", fuzz::framing);
+}
+
+#[test]
 fn rtp_of_any_shape_is_read_within_its_bounds() {
     replay("rtp", fuzz::rtp);
 }
