@@ -30,7 +30,7 @@ function base62(bytes: Uint8Array): string {
 export function printPorts(config: Config, print: Print): void {
   const { rtc, turn } = config;
   print('TCP Ports');
-  print(`${config.port} - HTTP service`);
+  print(`${config.port} - ${config.tls.cert_file === '' ? 'HTTP' : 'HTTPS'} service`);
   if (rtc.tcp_port !== 0) print(`${rtc.tcp_port} - ICE/TCP`);
   if (config.prometheus.port !== 0) print(`${config.prometheus.port} - Prometheus`);
   if (turn.enabled && turn.tls_port !== 0) print(`${turn.tls_port} - TURN/TLS`);

@@ -27,9 +27,21 @@ async function serve(flags: Flags): Promise<void> {
   if (config.development) log.info({}, 'starting in development mode');
   for (const { level, text } of notices) log[level]({}, text);
   const server = await createServer(config, log, version());
+  process.on('SIGHUP', () => server.reload(checkConfig(flags, log)));
   const ended = waitForSignals(server, log);
   await server.start();
   await ended;
+}
+
+/** What a changed file says counts at the next start only; whether there would be one is better known before. */
+function checkConfig(flags: Flags, log: { error(fields: object, text: string): void }): 'ok' | 'broken' {
+  try {
+    settleFlags(flags);
+    return 'ok';
+  } catch (error) {
+    log.error({ error: (error as Error).message }, 'keeping the former configuration: the new one is broken');
+    return 'broken';
+  }
 }
 
 /** The first signal closes; the second one does not wait. */

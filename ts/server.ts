@@ -10,6 +10,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { extname } from 'node:path';
 import { ServerInfo, ServerInfo_Edition } from '@livekit/protocol';
+import { logAddresses, type NodeAddresses, nodeAddresses } from './addresses.ts';
 import { agentDispatchService } from './api/agent-dispatch-service.ts';
 import { roomService } from './api/room-service.ts';
 import { type HostControls, RoutedControls } from './api/routed-controls.ts';
@@ -18,6 +19,7 @@ import type { RoomDirectory } from './api/types.ts';
 import { unconnectedServices } from './api/unconnected-services.ts';
 import { Keys } from './auth/keys.ts';
 import { mintRefreshToken } from './auth/token.ts';
+import { apiCertificate, turnCertificate } from './certificate-settings.ts';
 import { LocalBus } from './cluster/local-bus.ts';
 import { LocalRouter } from './cluster/local-router.ts';
 import { LocalStore } from './cluster/local-store.ts';
@@ -32,7 +34,9 @@ import { Routes } from './http/routes.ts';
 import { addSignalRoutes } from './http/signal-routes.ts';
 import type { StaticFile } from './http/static.ts';
 import { addTwirpRoutes } from './http/twirp-routes.ts';
-import type { HttpApp, ListenAddress } from './http/types.ts';
+import type { HttpApp, HttpSettings, ListenAddress } from './http/types.ts';
+import { type Certificate, type CertificateSource, checkPair, readPair } from './lib/certificate.ts';
+import { CertificateFiles } from './lib/certificate-files.ts';
 import { newNodeId } from './lib/guid.ts';
 import type { NodeId } from './lib/ids.ts';
 import type { Log } from './log/log.ts';
@@ -40,6 +44,7 @@ import type { WorkerId } from './media/commands.ts';
 import { WorkerEngine } from './media/engine.ts';
 import { WorkerPlacement } from './media/placement.ts';
 import { ConnectionMetrics } from './metrics/connections.ts';
+import { EdgeMetrics } from './metrics/edge.ts';
 import { MetricsExporter } from './metrics/exporter.ts';
 import { createNegotiation } from './negotiate/negotiation.ts';
 import { systemClock } from './room/clock.ts';
@@ -48,7 +53,7 @@ import { Preferences } from './room/preferences.ts';
 import { RoomControls } from './room/room-control.ts';
 import { Rooms } from './room/rooms.ts';
 import { RoomSessionHost } from './room/session-host.ts';
-import { apiLimits, engineSettings, nodeIp, roomSettings } from './settings.ts';
+import { apiLimits, engineSettings, roomSettings } from './settings.ts';
 import { waitsFor } from './signal/starter.ts';
 import type { SessionHost } from './signal/types.ts';
 
@@ -59,13 +64,20 @@ export interface Server {
   readonly addresses: readonly ListenAddress[];
   /** Rejects where a port is taken; nothing keeps running then. */
   start(): Promise<void>;
+  /** Looks at the certificates' files again, and counts what became of the config file since. */
+  reload(configFile: 'ok' | 'broken'): void;
   /** Everybody leaves with SERVER_SHUTDOWN, then everything ends. Idempotent. */
   close(): Promise<void>;
 }
 
-/** Builds a server; throws where the media plane can't start with this configuration. */
+/** Builds a server; throws where the media plane, or TLS, can't start with this configuration. */
 export async function createServer(config: Config, log: Log, version: string): Promise<Server> {
-  return new SluiceServer(config, log, version);
+  const api = apiCertificate(config);
+  // Before anything is started that would have to be ended again.
+  if (api !== undefined) checkPair(api, readPair(api), new Date());
+  const addresses = await nodeAddresses(config, networkInterfaces(), log);
+  logAddresses(addresses, log);
+  return new SluiceServer(config, addresses, log, version);
 }
 
 /** What a node offers to whoever looks for a room. */
@@ -85,6 +97,11 @@ class SluiceServer implements Server {
   readonly #bus = new LocalBus();
   readonly #store = new LocalStore();
   readonly #connections = new ConnectionMetrics();
+  readonly #certificates: CertificateFiles[] = [];
+  readonly #edge = new EdgeMetrics({
+    certificates: () => this.#certificates.map(({ counts }) => counts),
+    refusedConnections: () => this.#http.refusedNewcomers,
+  });
   readonly #engine: WorkerEngine;
   readonly #rooms: Rooms;
   readonly #node: LocalNode;
@@ -93,19 +110,18 @@ class SluiceServer implements Server {
   readonly #metrics: MetricsExporter | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(config: Config, log: Log, version: string) {
-    const interfaces = networkInterfaces();
+  constructor(config: Config, addresses: NodeAddresses, log: Log, version: string) {
     this.#config = config;
     this.#log = log;
     this.#version = version;
-    this.#ip = nodeIp(config, interfaces);
+    this.#ip = addresses.nodeIp.v4 || addresses.nodeIp.v6;
     this.#keys = new Keys(config.keys);
     this.#engine = new WorkerEngine({
-      config: engineSettings(config, interfaces),
+      config: engineSettings(config, addresses),
       log,
       onFatal: (error) => log.error({ error: error.message }, 'a media worker ended'),
     });
-    const context = this.#roomContext(interfaces);
+    const context = this.#roomContext(addresses);
     this.#rooms = new Rooms(context);
     const host: RoomHost = {
       sessions: new RoomSessionHost(context, this.#rooms),
@@ -120,6 +136,7 @@ class SluiceServer implements Server {
   async start(): Promise<void> {
     const { bind_addresses, port } = this.#config;
     try {
+      this.#startTurnTls();
       for (const host of bind_addresses.length === 0 ? [''] : bind_addresses) {
         this.addresses.push(await this.#http.listen(host, this.addresses[0]?.port ?? port));
       }
@@ -132,12 +149,18 @@ class SluiceServer implements Server {
     this.#logStart();
   }
 
+  reload(configFile: 'ok' | 'broken'): void {
+    this.#edge.configChecked(configFile);
+    for (const files of this.#certificates) files.reread();
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
 
   async #close(): Promise<void> {
+    for (const files of this.#certificates) files.close();
     await this.#node.drain();
     await this.#rooms.close();
     await this.#http.close(HTTP_GRACE_MS);
@@ -148,10 +171,10 @@ class SluiceServer implements Server {
     this.addresses.length = 0;
   }
 
-  #roomContext(interfaces: ReturnType<typeof networkInterfaces>): RoomContext {
+  #roomContext(addresses: NodeAddresses): RoomContext {
     const { region, rtc } = this.#config;
     return {
-      config: roomSettings(this.#config, interfaces),
+      config: roomSettings(this.#config, addresses),
       clock: systemClock,
       engine: this.#engine,
       preferences: new Preferences(systemClock),
@@ -177,6 +200,7 @@ class SluiceServer implements Server {
       nodeId: this.nodeId,
       totals: () => this.#rooms.totals,
       connections: this.#connections,
+      edge: this.#edge,
       workers: this.#engine.workers,
       workerCounters: async (worker: number) =>
         (await this.#engine.query(worker as WorkerId, { type: 'workerStats' })).counters,
@@ -222,11 +246,43 @@ class SluiceServer implements Server {
     const { create, note } = chooseHttpApp();
     if (note !== undefined) this.#log.info({ reason: note }, 'HTTP runs on node:http instead of uWebSockets.js');
     const maxBodyBytes = limit.max_api_request_body_size;
-    return create(
-      pipeline(routes.handle, { keys: this.#keys, maxBodyBytes, now }),
-      { maxBodyBytes, maxMessageBytes: limit.signal_message_size_limit, maxBufferedBytes: MAX_SOCKET_BUFFER_BYTES },
-      (error) => this.#log.error({ error: describe(error) }, 'error handling request'),
-    );
+    const settings: HttpSettings = {
+      maxBodyBytes,
+      maxMessageBytes: limit.signal_message_size_limit,
+      maxBufferedBytes: MAX_SOCKET_BUFFER_BYTES,
+      maxNewcomers: limit.connections_per_ip,
+    };
+    const handler = pipeline(routes.handle, { keys: this.#keys, maxBodyBytes, now });
+    const onError = (error: unknown) => this.#log.error({ error: describe(error) }, 'error handling request');
+    return this.#withTls((tls) => create(handler, { ...settings, ...tls }, onError));
+  }
+
+  /** Plain HTTP, or HTTPS with a certificate that follows its files. */
+  #withTls(build: (tls: { certificate?: Certificate }) => HttpApp): HttpApp {
+    const source = apiCertificate(this.#config);
+    if (source === undefined) return build({});
+    const built: HttpApp[] = [];
+    this.#follow(source, (certificate) => {
+      const [app] = built;
+      if (app === undefined) built.push(build({ certificate }));
+      else app.setCertificate(certificate);
+    });
+    const [app] = built;
+    if (app === undefined) throw new Error('a certificate was taken up and not used');
+    return app;
+  }
+
+  #startTurnTls(): void {
+    const source = turnCertificate(this.#config);
+    if (source === undefined) return;
+    this.#follow(source, ({ certPem, keyPem }) => this.#engine.setTurnCertificate(certPem, keyPem));
+  }
+
+  /** Throws where the certificate can't be used; later ones that can't are told in the log. */
+  #follow(source: CertificateSource, use: (pair: Certificate) => void): void {
+    const files = new CertificateFiles({ source, use, log: this.#log, now });
+    files.start();
+    this.#certificates.push(files);
   }
 
   #addSignal(routes: Routes): void {
@@ -268,6 +324,10 @@ class SluiceServer implements Server {
     addTwirpRoutes(routes, Object.keys(services), router);
   }
 
+  get #scheme(): 'http' | 'https' {
+    return apiCertificate(this.#config) === undefined ? 'http' : 'https';
+  }
+
   #logStart(): void {
     const { bind_addresses, development, region, rtc } = this.#config;
     const portHttp = this.addresses[0]?.port;
@@ -278,6 +338,7 @@ class SluiceServer implements Server {
         nodeIP: this.#ip,
         version: this.#version,
         http: this.#http.name,
+        scheme: this.#scheme,
         ...(bind_addresses.length === 0 ? {} : { bindAddresses: bind_addresses }),
         ...(rtc.udp_port === undefined
           ? { 'rtc.portICERange': [rtc.port_range_start, rtc.port_range_end] }
@@ -287,7 +348,7 @@ class SluiceServer implements Server {
       'starting LiveKit server',
     );
     if (development && demoFiles() !== undefined) {
-      this.#log.info({}, `demo page: http://${urlHost(this.addresses[0]?.host ?? '')}:${portHttp}/demo/`);
+      this.#log.info({}, `demo page: ${this.#scheme}://${urlHost(this.addresses[0]?.host ?? '')}:${portHttp}/demo/`);
     }
   }
 }

@@ -182,6 +182,8 @@ const limit = section({
   signal_message_size_limit: count(2_097_152),
   agent_signal_message_size_limit: count(2_097_152),
   max_api_request_body_size: count(10_485_760),
+  // Ours.
+  connections_per_ip: count(1000),
 });
 
 /** The whole file. */
@@ -193,6 +195,8 @@ export const schema = section({
   debug_handler: section({ port: port() }),
   key_file: text(),
   keys: textMap(),
+  // Ours.
+  tls: section({ cert_file: text(), key_file: text() }),
   region: text(),
   log_level: text(),
   development: flag(),

@@ -112,7 +112,10 @@ function checkRanges(config: Config): void {
   if ((username === '') !== (password === '')) {
     throw new ConfigError(['prometheus: username and password must both be set or both be empty']);
   }
-  const { rtc } = config;
+  const { rtc, tls } = config;
+  if ((tls.cert_file === '') !== (tls.key_file === '')) {
+    throw new ConfigError(['tls: cert_file and key_file must both be set or both be empty']);
+  }
   if (rtc.udp_port?.start === 0) rtc.udp_port = undefined;
   if (rtc.udp_port === undefined && (rtc.port_range_start === 0 || rtc.port_range_end < rtc.port_range_start)) {
     throw new ConfigError([

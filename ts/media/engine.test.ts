@@ -105,6 +105,16 @@ test('a configuration that can not work is told when starting', () => {
   assert.throws(() => start({ ...LOOPBACK, addresses: [] }), /no local address/);
 });
 
+test('a certificate goes to the workers, whose complaints come back', async () => {
+  const { engine, native } = recorded();
+  engine.setTurnCertificate('cert', 'key');
+  native.refuse = true;
+  assert.throws(() => engine.setTurnCertificate('cert', 'other'), /no such curve/);
+  await engine.close();
+  engine.setTurnCertificate('cert', 'key');
+  assert.deepEqual(native.certificates, [['cert', 'key']]);
+});
+
 test('a process ends by itself once its engine is closed', () => {
   const engine = fileURLToPath(new URL('./engine.ts', import.meta.url));
   const script = `
@@ -124,6 +134,7 @@ class Recorder implements NativeEngine {
   static last: Recorder | undefined;
   submitted: [worker: number, types: string[]][] = [];
   refuse = false;
+  certificates: [string, string][] = [];
   readonly wake: () => void;
   #reports: Report[] = [];
 
@@ -141,6 +152,11 @@ class Recorder implements NativeEngine {
     if (this.refuse) throw new Error('full');
     const commands: { type: string }[] = JSON.parse(json);
     this.submitted.push([worker, commands.map(({ type }) => type)]);
+  }
+
+  setTurnCertificate(certPem: string, keyPem: string): void {
+    if (this.refuse) throw new Error('no such curve');
+    this.certificates.push([certPem, keyPem]);
   }
 
   takeEvents(): string | null {

@@ -134,6 +134,11 @@ export class WorkerEngine implements MediaEngine {
     return this.#nextId() as MediaRoomId;
   }
 
+  /** PEM; for TURN handshakes from now on. Throws what is wrong with it, and the former one stays. */
+  setTurnCertificate(certPem: string, keyPem: string): void {
+    if (this.#state === 'running') this.#native.setTurnCertificate(certPem, keyPem);
+  }
+
   async close(): Promise<void> {
     if (this.#state === 'closed') return;
     this.#submit();

@@ -63,6 +63,8 @@ export type Report = Event | EngineEvent;
 /** `native/src/lib.rs`. */
 export interface NativeEngine {
   submit(worker: number, commandsJson: string): void;
+  /** PEM; for TURN handshakes from now on. Throws what is wrong with it, and keeps the former one then. */
+  setTurnCertificate(certPem: string, keyPem: string): void;
   takeEvents(): string | null;
   info(): string;
   close(): void;

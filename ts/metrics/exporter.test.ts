@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ConnectionMetrics } from './connections.ts';
+import { EdgeMetrics } from './edge.ts';
 import { MetricsExporter } from './exporter.ts';
 
 const sources = {
@@ -12,6 +13,7 @@ const sources = {
     ['drop_srtp_rejected', 3],
   ],
   connections: new ConnectionMetrics(),
+  edge: new EdgeMetrics({ certificates: () => [], refusedConnections: () => 0 }),
 };
 
 test('a scrape shows rooms, participants and what each worker dropped and why', async () => {

@@ -7,6 +7,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { ConnectionMetrics } from './connections.ts';
+import type { EdgeMetrics } from './edge.ts';
 
 export interface Totals {
   rooms: number;
@@ -22,6 +23,7 @@ export interface ExporterSources {
   workers: number;
   workerCounters: (worker: number) => Promise<[string, number][]>;
   connections: ConnectionMetrics;
+  edge: EdgeMetrics;
 }
 
 export interface ExporterSettings {
@@ -41,7 +43,7 @@ export class MetricsExporter {
     this.#registry.setDefaultLabels({ node_id: sources.nodeId, node_type: 'SERVER' });
     addTotals(this.#registry, sources.totals);
     addWorkers(this.#registry, sources);
-    for (const metric of sources.connections.all) this.#registry.registerMetric(metric);
+    for (const metric of [...sources.connections.all, ...sources.edge.all]) this.#registry.registerMetric(metric);
     collectDefaultMetrics({ register: this.#registry });
     this.#server = createServer((request, response) => void this.#answer(request, response));
   }
