@@ -1,22 +1,19 @@
 /** The config file's keys as the parts of the server want them: one function a part, no part sees the whole file. */
 
-import { cpus, type networkInterfaces } from 'node:os';
+import { cpus } from 'node:os';
 import { RoomConfiguration } from '@livekit/protocol';
+import type { NodeAddresses } from './addresses.ts';
 import type { ApiLimits } from './api/limits.ts';
 import { readSecretFile } from './config/keys.ts';
 import { ConfigError } from './config/load.ts';
 import type { Config } from './config/schema.ts';
-import { mediaAddresses } from './media/addresses.ts';
 import type { EngineConfig } from './media/native.ts';
 import { DEFAULT_ROOM_CONFIG, type ExternalTurnServer, type RoomConfig } from './room/config.ts';
 import { embeddedTurn, turnSettings } from './turn-settings.ts';
 
-type Interfaces = ReturnType<typeof networkInterfaces>;
-
-export function engineSettings(config: Config, interfaces: Interfaces): EngineConfig {
+export function engineSettings(config: Config, addresses: NodeAddresses): EngineConfig {
   const { rtc, audio } = config;
-  const addresses = addressesOf(config, interfaces);
-  const turn = turnSettings(config, addresses);
+  const turn = turnSettings(known(config, addresses), addresses.media);
   return {
     workers: rtc.workers > 0 ? rtc.workers : Math.min(MAX_WORKERS, Math.max(1, cpus().length)),
     udp:
@@ -24,7 +21,7 @@ export function engineSettings(config: Config, interfaces: Interfaces): EngineCo
         ? { portRangeStart: rtc.port_range_start, portRangeEnd: rtc.port_range_end }
         : { muxPorts: portsOf(rtc.udp_port) },
     ...(turn === undefined ? {} : { turn }),
-    addresses,
+    addresses: addresses.media,
     audio: {
       activeLevel: audio.active_level,
       minPercentile: audio.min_percentile,
@@ -44,24 +41,16 @@ function portsOf({ start, end }: { start: number; end: number }): number[] {
   return Array.from({ length: end - start + 1 }, (_, index) => start + index);
 }
 
-function addressesOf(config: Config, interfaces: Interfaces): EngineConfig['addresses'] {
-  const { node_ip, interfaces: names, ips, enable_loopback_candidate } = config.rtc;
-  try {
-    return mediaAddresses({ nodeIp: node_ip, interfaces: names, ips, loopback: enable_loopback_candidate }, interfaces);
-  } catch (error) {
-    throw new ConfigError([(error as Error).message]);
-  }
-}
-
-/** The address this node is known by, in the boot line and to the cluster. */
-export function nodeIp(config: Config, interfaces: Interfaces): string {
+/** With node addresses as they turned out; a family that has none configured stays so. */
+function known(config: Config, { nodeIp }: NodeAddresses): Config {
   const { v4, v6 } = config.rtc.node_ip;
-  return v4 || v6 || addressesOf(config, interfaces)[0]?.advertise || '';
+  const node_ip = { v4: v4 === '' ? '' : nodeIp.v4, v6: v6 === '' ? '' : nodeIp.v6 };
+  return { ...config, rtc: { ...config.rtc, node_ip } };
 }
 
-export function roomSettings(config: Config, interfaces: Interfaces): RoomConfig {
+export function roomSettings(config: Config, addresses: NodeAddresses): RoomConfig {
   const { room, limit, rtc } = config;
-  const turn = embeddedTurn(config, addressesOf(config, interfaces));
+  const turn = embeddedTurn(known(config, addresses), addresses.media);
   return {
     autoCreate: room.auto_create,
     presets: presetsOf(room.room_configurations),
