@@ -25,6 +25,7 @@ mod ports;
 mod socket;
 mod sockets;
 mod steady;
+mod stream;
 mod thread;
 mod waker;
 
