@@ -15,7 +15,6 @@ export type IceState = 'checking' | 'connected' | 'disconnected' | 'failed';
 
 export type PeerCloseReason =
   | 'portsExhausted'
-  | 'iceFailed'
   | 'fingerprintMismatch'
   | 'dtlsFailed'
   | 'remoteClosed'

@@ -66,7 +66,6 @@ export class Connection {
 
   transportClosed(reason: PeerCloseReason): void {
     switch (reason) {
-      case 'iceFailed':
       case 'remoteClosed':
         this.#fail(true);
         break;

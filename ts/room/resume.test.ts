@@ -120,7 +120,7 @@ test('a resume in time keeps a participant whose transport failed', async () => 
 test('a transport that is gone for good can not be resumed', async () => {
   const scene = new Scene();
   const alice = await scene.active('alice');
-  alice.negotiation.host.onTransportClosed('publisher', 'iceFailed', '');
+  alice.negotiation.host.onTransportClosed('publisher', 'remoteClosed', '');
   const resumed = await scene.resume('alice', alice);
   assert.equal(resumed.sink.last('leave').action, LeaveRequest_Action.RECONNECT);
   await scene.close();

@@ -1,5 +1,7 @@
 //! What a transport reports.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use sluice_data::{ChannelId, ChannelSettings};
 use sluice_ice::{IceState, Path};
@@ -18,6 +20,10 @@ pub enum PeerEvent {
         profile: SrtpProfile,
         /// Our DTLS role.
         role: DtlsRole,
+        /// From the other side's description to the first nominated pair.
+        ice: Duration,
+        /// From there on to the handshake's end.
+        dtls: Duration,
     },
     /// A data channel is open in both directions.
     ChannelOpened {
@@ -52,8 +58,6 @@ pub enum PeerEvent {
 /// Why a transport ended by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CloseReason {
-    /// Consent expired or no pair ever worked.
-    IceFailed,
     /// The certificate matched no fingerprint.
     FingerprintMismatch,
     /// Any other handshake failure.

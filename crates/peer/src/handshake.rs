@@ -1,6 +1,6 @@
 //! From a path to keys: DTLS, SRTP and the data transport above it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sluice_data::{ChannelSettings, DataConfig, DataEvent, DataTransport};
 use sluice_ice::Path;
@@ -32,6 +32,33 @@ pub(crate) enum Handshake {
 pub(crate) struct Srtp {
     pub sender: SrtpSender,
     pub receiver: SrtpReceiver,
+}
+
+/// When the way to a connection reached each of its stages for the first time.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Progress {
+    described: Option<Instant>,
+    nominated: Option<Instant>,
+}
+
+impl Progress {
+    pub(crate) fn described(&mut self, now: Instant) {
+        self.described.get_or_insert(now);
+    }
+
+    pub(crate) fn nominated(&mut self, now: Instant) {
+        self.nominated.get_or_insert(now);
+    }
+
+    /// How long ICE took, and DTLS after it. A handshake on an early tuple may end before anything is nominated.
+    fn until(&self, now: Instant) -> (Duration, Duration) {
+        let described = self.described.unwrap_or(now);
+        let nominated = self.nominated.unwrap_or(now);
+        (
+            nominated.saturating_duration_since(described),
+            now.saturating_duration_since(nominated),
+        )
+    }
 }
 
 impl Peer {
@@ -87,7 +114,13 @@ impl Peer {
                     let (profile, role) = (keys.profile, dtls.role());
                     let (sender, receiver) = keys.into_streams();
                     self.srtp = Some(Box::new(Srtp { sender, receiver }));
-                    self.report(PeerEvent::Connected { profile, role });
+                    let (ice, dtls) = self.progress.until(now);
+                    self.report(PeerEvent::Connected {
+                        profile,
+                        role,
+                        ice,
+                        dtls,
+                    });
                     self.begin_data(now, role);
                 }
                 DtlsEvent::Data(packet) => {

@@ -15,8 +15,8 @@ use sluice_wire::id::PeerId;
 
 use crate::config::{PeerConfig, RemoteDescription};
 use crate::counters::PeerStats;
-use crate::event::{CloseReason, PeerEvent};
-use crate::handshake::{Handshake, Srtp};
+use crate::event::PeerEvent;
+use crate::handshake::{Handshake, Progress, Srtp};
 use crate::twcc::Twcc;
 
 /// A datagram to send that is no media: STUN, DTLS, SCTP, transport-cc feedback.
@@ -54,6 +54,7 @@ pub struct Peer {
     pub(crate) stats: PeerStats,
     pub(crate) now: Instant,
     reported_rtt: Option<Duration>,
+    pub(crate) progress: Progress,
     /// Something happened since the pieces were last asked for transmits. Media alone leaves it as it is.
     pub(crate) dirty: bool,
     transmits: VecDeque<PeerTransmit>,
@@ -88,6 +89,7 @@ impl Peer {
             stats: PeerStats::default(),
             now,
             reported_rtt: None,
+            progress: Progress::default(),
             dirty: true,
             transmits: VecDeque::new(),
             events: VecDeque::new(),
@@ -118,6 +120,7 @@ impl Peer {
     pub fn set_remote(&mut self, now: Instant, remote: RemoteDescription) {
         self.now = now;
         self.guarded(|peer| {
+            peer.progress.described(now);
             peer.prepare_handshake(remote.dtls_role, remote.fingerprints);
             peer.ice.set_remote(now, remote.ice, remote.ice_lite);
             peer.drain_ice(now);
@@ -277,17 +280,16 @@ impl Peer {
             match event {
                 IceEvent::Nominated(path) => {
                     self.path = Some(path);
+                    self.progress.nominated(now);
                     self.report(PeerEvent::Path(path));
                     self.begin_handshake(now);
                 }
                 IceEvent::State(state) => {
                     self.report(PeerEvent::Ice(state, self.ice.selected()));
                     if state == IceState::Failed {
+                        // Nothing may be sent; DTLS and its keys wait for a restart (RFC 8842 section 5.5).
                         self.path = None;
-                        self.end(
-                            CloseReason::IceFailed,
-                            "no consent for 30 s or no working pair".to_owned(),
-                        );
+                        self.handshake_path = None;
                     }
                 }
             }

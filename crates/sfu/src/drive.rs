@@ -1,6 +1,6 @@
 //! Ends a turn for one transport: what it reports becomes events and data, what it sends becomes datagrams.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sluice_peer::{
     ChannelId, CloseReason, DtlsRole as PeerDtlsRole, IceState as PeerIceState, PeerEvent,
@@ -104,9 +104,19 @@ fn handle(
         }
         PeerEvent::Path(path) => {
             transports.routes.learn_path(path, index);
+            outbox.report(Event::IceState {
+                peer,
+                state: IceState::Connected,
+                pair: Some(path.to_string()),
+            });
             return Driven::Ready;
         }
-        PeerEvent::Connected { profile, role } => {
+        PeerEvent::Connected {
+            profile,
+            role,
+            ice,
+            dtls,
+        } => {
             outbox.report(Event::PeerConnected {
                 peer,
                 srtp_profile: profile_name(profile).to_owned(),
@@ -114,6 +124,8 @@ fn handle(
                     PeerDtlsRole::Server => DtlsRole::Passive,
                     PeerDtlsRole::Client => DtlsRole::Active,
                 },
+                ice_ms: millis(ice),
+                dtls_ms: millis(dtls),
             });
             return Driven::Ready;
         }
@@ -139,6 +151,10 @@ fn handle(
     Driven::Alive
 }
 
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}
+
 fn ice_state(state: PeerIceState) -> Option<IceState> {
     match state {
         PeerIceState::New => None,
@@ -151,7 +167,6 @@ fn ice_state(state: PeerIceState) -> Option<IceState> {
 
 fn close_reason(reason: CloseReason) -> PeerCloseReason {
     match reason {
-        CloseReason::IceFailed => PeerCloseReason::IceFailed,
         CloseReason::FingerprintMismatch => PeerCloseReason::FingerprintMismatch,
         CloseReason::DtlsFailed => PeerCloseReason::DtlsFailed,
         CloseReason::RemoteClosed => PeerCloseReason::RemoteClosed,

@@ -21,7 +21,7 @@ pub enum Event {
         /// All our candidates; there are no later ones.
         candidates: Vec<Candidate>,
     },
-    /// ICE moved.
+    /// ICE moved, or media takes another pair.
     IceState {
         /// The transport.
         peer: PeerId,
@@ -38,6 +38,10 @@ pub enum Event {
         srtp_profile: String,
         /// Our DTLS role.
         role: DtlsRole,
+        /// Milliseconds from the client's description to the first nominated pair.
+        ice_ms: u32,
+        /// Milliseconds from there on to the end of the handshake.
+        dtls_ms: u32,
     },
     /// The transport ended, not by our own `closePeer`.
     PeerClosed {
@@ -121,7 +125,7 @@ pub enum IceState {
     Connected,
     /// Consent checks go unanswered; may return.
     Disconnected,
-    /// Given up: consent expired (RFC 7675) or no pair ever worked.
+    /// Given up until ICE is restarted: consent expired (RFC 7675) or no pair ever worked.
     Failed,
 }
 
@@ -131,8 +135,6 @@ pub enum IceState {
 pub enum PeerCloseReason {
     /// No socket could be had (`rtc.port_range_start`–`rtc.port_range_end` exhausted).
     PortsExhausted,
-    /// ICE failed.
-    IceFailed,
     /// The certificate matched no fingerprint of the SDP.
     FingerprintMismatch,
     /// Any other handshake failure.

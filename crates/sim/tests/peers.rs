@@ -350,7 +350,7 @@ fn lossy_messages_arrive_at_most_once() {
 }
 
 #[test]
-fn silence_ends_the_transport_when_consent_expires() {
+fn silence_stops_the_transport_when_consent_expires() {
     let mut world = pair(LinkSettings::delayed(MS(20)), 10);
     connect(&mut world, SEC(5));
     world.network.set_all(LinkSettings {
@@ -358,15 +358,14 @@ fn silence_ends_the_transport_when_consent_expires() {
         ..LinkSettings::default()
     });
     let began = world.now;
-    let ended = |world: &World| world.clients.iter().all(|client| client.peer.is_closed());
+    let ended = |world: &World| {
+        let failed = |client: &Client| client.peer.ice_state() == IceState::Failed;
+        world.clients.iter().all(failed)
+    };
     assert!(world.run_until(SEC(60), ended));
     assert!(world.now - began <= SEC(35), "{:?}", world.now - began);
     for client in &world.clients {
-        let reason = client.events.iter().find_map(|event| match event {
-            PeerEvent::Closed { reason, .. } => Some(*reason),
-            _ => None,
-        });
-        assert_eq!(reason, Some(CloseReason::IceFailed));
+        assert!(!client.peer.is_closed(), "a restart may still save it");
         assert_eq!(client.peer.path(), None);
     }
 }
