@@ -235,7 +235,11 @@ test('reports go to the handler of what they are about', () => {
     { type: 'peerConnected', iceMs: 20, dtlsMs: 30, peer, srtpProfile: 'AEAD_AES_128_GCM', role: 'passive' },
     { type: 'trackStarted', track, pt: 111, layer: 0 },
     { type: 'audioLevels', levels: [{ track, level: 0.5, active: true }] },
-    { type: 'quality', up: [{ track, score: 90, lost: false }], down: [{ down, score: 80, lost: false }] },
+    {
+      type: 'quality',
+      up: [{ track, score: 90, lost: false }],
+      down: [{ down, score: 80, lost: false, loss: 0, rttMs: 20 }],
+    },
     { type: 'downTrackStarted', down },
     { type: 'data', room, participant: engine.nextParticipant(), sink: '', packet: 'AA==' },
   ];

@@ -43,6 +43,8 @@ export interface DownTrackQuality {
   down: DownTrackId;
   score: number;
   lost: boolean;
+  loss: number;
+  rttMs: number;
 }
 
 export type Answer =

@@ -57,7 +57,7 @@ test('a bad subscription counts against the subscriber, and old protocols know n
   const bob = await scene.active('bob', { client: { protocol: 10 } });
   const sid = await scene.publishMicrophone(alice);
   bob.negotiation.host.onSubscribed(sid, 'opus');
-  bob.negotiation.host.onSubscriptionQuality(sid, { down: 1 as never, score: 10, lost: true });
+  bob.negotiation.host.onSubscriptionQuality(sid, { down: 1 as never, score: 10, lost: true, loss: 1, rttMs: 20 });
   await scene.clock.advance(5000);
   const own = bob.sink.last('connectionQuality').updates.find(({ participantSid }) => participantSid === bob.sid);
   assert.equal(own?.quality, ConnectionQuality.POOR);

@@ -37,7 +37,10 @@ export function negotiationHost(member: NegotiatedParts): NegotiationHost {
     onSubscribed: (trackSid, codec) => subscriptions.bound(trackSid, codec),
     onSubscriptionStarted: (trackSid) => subscriptions.started(trackSid),
     onSubscriptionUnsupported: (trackSid) => subscriptions.unsupported(trackSid),
-    onSubscriptionQuality: (trackSid, quality) => subscriptions.setQuality(trackSid, quality),
+    onSubscriptionQuality: (trackSid, quality) => {
+      subscriptions.setQuality(trackSid, quality);
+      if (!quality.lost) transports.reported(quality);
+    },
 
     onIceState: (transport, state, pair) => transports.iceState(transport, state, pair),
     onConnected: (transport, primary, times) => transports.connected(transport, primary, times),

@@ -8,8 +8,9 @@ import {
   SessionDescription,
   SimulateScenario,
 } from '@livekit/protocol';
+import type { DownTrackId } from '../media/commands.ts';
 import { createNegotiation } from '../negotiate/negotiation.ts';
-import type { RoomConfig } from './config.ts';
+import { DEFAULT_ROOM_CONFIG, type RoomConfig } from './config.ts';
 import { type Client, Scene } from './testing/scene.ts';
 
 const UDP = 'udp 192.0.2.1:7882 198.51.100.1:40000';
@@ -155,6 +156,18 @@ test('DTLS has ten seconds, or three times what ICE took, to stand', async () =>
   assert.equal(alice.sink.closed, false);
   await scene.clock.advance(1);
   assert.equal(alice.sink.last('leave').action, LeaveRequest_Action.RESUME);
+  await scene.close();
+});
+
+test('lossy UDP brings the client back over TCP where that is asked for', async () => {
+  const fallback = { ...DEFAULT_ROOM_CONFIG.rtc.fallback, udpUnstable: true, tcpRttThresholdMs: 300 };
+  const scene = new Scene({ rtc: { ...DEFAULT_ROOM_CONFIG.rtc, fallback } });
+  const alice = await scene.active('alice');
+  ping(alice, 50n);
+  const report = { down: 1 as DownTrackId, score: 20, lost: false, loss: 0.3, rttMs: 60 };
+  for (let count = 0; count < 20; count++) alice.negotiation.host.onSubscriptionQuality('TR_x', report);
+  assert.equal(alice.sink.last('leave').action, LeaveRequest_Action.RESUME);
+  assert.equal(preferenceOf(alice), 'tcp');
   await scene.close();
 });
 

@@ -10,7 +10,7 @@ import type { ConnectionMetrics } from '../metrics/connections.ts';
 import type { CandidatePreference, ConnectTimes, TransportName } from '../negotiate/types.ts';
 import type { Clock } from './clock.ts';
 import type { Connection } from './connection.ts';
-import { Fallback, type FallbackSettings, type UsedPath } from './fallback.ts';
+import { Fallback, type FallbackSettings, type LossReport, type UsedPath } from './fallback.ts';
 import { type Pair, parsePair } from './transport-path.ts';
 import { TransportWatch, type WatchFailure } from './transport-watch.ts';
 
@@ -148,9 +148,22 @@ export class Transports {
     connection.iceState('failed');
   }
 
+  /** A receiver's report on what we send. */
+  reported(report: LossReport): void {
+    const former = this.preference;
+    if (this.#used !== 'udp' || !this.#fallback.reported(report)) return;
+    this.#options.metrics.failed('lossyUdp');
+    this.#tellFallback(former);
+    this.#options.connection.iceState('failed');
+  }
+
   #fallBack(used: UsedPath, short: boolean): void {
     const former = this.preference;
     this.#fallback.failed(used, short);
+    this.#tellFallback(former);
+  }
+
+  #tellFallback(former: CandidatePreference): void {
     const { preference } = this;
     if (preference === former) return;
     this.#options.metrics.fellBack(preference);

@@ -192,6 +192,10 @@ pub struct DownTrackQuality {
     pub score: f32,
     /// Receiver reports stopped.
     pub lost: bool,
+    /// Share of packets lost by the last receiver report, 0 to 1.
+    pub loss: f32,
+    /// Round trip by the receiver reports, in milliseconds; 0 while unknown.
+    pub rtt_ms: u32,
 }
 
 /// Answers to [`crate::command::Query`].

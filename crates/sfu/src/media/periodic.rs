@@ -58,10 +58,15 @@ impl Media {
             }
             down.extend(track.downs.iter().filter_map(|down| {
                 let quality = down.track.quality()?;
+                let heard = down.track.receiver_stats();
                 Some(DownTrackQuality {
                     down: down.id,
                     score: quality.score,
                     lost: quality.lost,
+                    loss: heard.fraction_lost,
+                    rtt_ms: heard
+                        .rtt
+                        .map_or(0, |rtt| u32::try_from(rtt.as_millis()).unwrap_or(u32::MAX)),
                 })
             }));
         }
