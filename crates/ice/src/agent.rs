@@ -9,7 +9,7 @@ use sluice_wire::path::Path;
 use crate::candidate::{CandidateKind, LocalCandidate, Protocol, RemoteCandidate, foundation_of};
 use crate::credentials::Credentials;
 use crate::integrity::fingerprint_holds;
-use crate::session::{Heard, Refused, Role, Session};
+use crate::session::{Heard, Host, Refused, Role, Session};
 use crate::tuples::{CONSENT_EXPIRY, Tuples};
 
 /// How an agent begins.
@@ -41,6 +41,8 @@ pub enum IceEvent {
     State(IceState),
     /// Media goes along this path from now on.
     Nominated(Path),
+    /// The selected path closed and there is no other: media goes nowhere until one proves itself.
+    PathClosed,
 }
 
 /// W3C's connection states.
@@ -109,6 +111,8 @@ pub struct IceAgent {
     hosts: Vec<LocalCandidate>,
     tuples: Tuples,
     selected: Option<Path>,
+    /// The last selected path, where it closed and nothing took its place: which, and when.
+    lost: Option<(Path, Instant)>,
     lite: bool,
     state: IceState,
     /// When the present search for a pair began.
@@ -134,6 +138,7 @@ impl IceAgent {
             hosts: Vec::new(),
             tuples: Tuples::default(),
             selected: None,
+            lost: None,
             lite: config.lite,
             state: IceState::New,
             searching_since: now,
@@ -144,20 +149,22 @@ impl IceAgent {
         }
     }
 
-    /// Adds a socket's address. `advertised` is what the client is told: another one behind a 1:1 NAT.
+    /// Adds a socket's address; a TCP one is passive (RFC 6544): it waits for connections. `advertised` is what the
+    /// client is told: another one behind a 1:1 NAT.
     /// None where it can't be a candidate (unspecified, multicast, IPv4 link-local, or there already).
     pub fn add_local_host(
         &mut self,
+        protocol: Protocol,
         bound: SocketAddr,
         advertised: SocketAddr,
     ) -> Option<LocalCandidate> {
         let candidate = LocalCandidate {
-            foundation: foundation_of(bound.ip()),
-            priority: self.current.add_host(bound)?,
+            foundation: foundation_of(protocol, bound.ip()),
+            priority: self.current.add_host(Host { protocol, bound })?,
             addr: advertised,
             bound,
             kind: CandidateKind::Host,
-            protocol: Protocol::Udp,
+            protocol,
         };
         self.hosts.push(candidate.clone());
         Some(candidate)
@@ -209,13 +216,14 @@ impl IceAgent {
     /// again with its answer; the selected pair carries media on until the new session has one.
     pub fn restart(&mut self, now: Instant, local: Credentials) {
         self.now = now;
-        let bound: Vec<SocketAddr> = self.hosts.iter().map(|host| host.bound).collect();
-        let next = Session::new(now, self.current.role(), local, &bound);
+        let hosts: Vec<Host> = self.hosts.iter().map(Host::of).collect();
+        let next = Session::new(now, self.current.role(), local, &hosts);
         let replaced = std::mem::replace(&mut self.current, next);
         // A session that never selected a pair has nothing to keep alive; the one before it may.
         self.former.get_or_insert(replaced);
         self.searching_since = now;
         if self.selected.is_none() {
+            self.lost = None;
             self.set_state(IceState::New);
         }
     }
@@ -267,6 +275,26 @@ impl IceAgent {
             self.now = now;
             self.follow(now);
         }
+    }
+
+    /// A path is gone for good: its connection closed. Media goes on along the best of the others at once.
+    pub fn handle_path_closed(&mut self, now: Instant, path: Path) {
+        self.now = now;
+        self.current.forget(path);
+        if let Some(former) = &mut self.former {
+            former.forget(path);
+        }
+        self.tuples.remove(path);
+        if self.selected != Some(path) {
+            return;
+        }
+        if let Some(next) = self.tuples.successor(now, path) {
+            return self.select(now, next);
+        }
+        self.selected = None;
+        self.lost = Some((path, now));
+        self.events.push_back(IceEvent::PathClosed);
+        self.set_state(IceState::Disconnected);
     }
 
     /// A datagram that classifies as STUN.
@@ -372,9 +400,7 @@ impl IceAgent {
         let aging = match self.state {
             IceState::Checking => Some(self.searching_since + CONSENT_EXPIRY),
             IceState::Connected => self.selected_fresh().map(|at| at + DISCONNECTED_AFTER),
-            IceState::Disconnected => {
-                Some(self.selected_fresh().unwrap_or(self.now) + CONSENT_EXPIRY)
-            }
+            IceState::Disconnected => Some(self.last_proof().unwrap_or(self.now) + CONSENT_EXPIRY),
             IceState::New | IceState::Failed => None,
         };
         let roaming = self
@@ -404,6 +430,7 @@ impl IceAgent {
             self.select(now, self.tuples.path_of(pair));
         } else if let Some(next) = self
             .selected
+            .or(self.lost.map(|(path, _)| path))
             .and_then(|path| self.tuples.successor(now, path))
         {
             self.select(now, next);
@@ -425,6 +452,7 @@ impl IceAgent {
             self.tuples.verify(now, path, None).answered = true;
         }
         self.selected = Some(path);
+        self.lost = None;
         self.stats.switches += 1;
         self.events.push_back(IceEvent::Nominated(path));
     }
@@ -436,7 +464,8 @@ impl IceAgent {
             {
                 self.fail();
             }
-            IceState::Connected | IceState::Disconnected => match self.selected_fresh() {
+            IceState::Connected | IceState::Disconnected => match self.last_proof() {
+                Some(at) if now.saturating_duration_since(at) >= CONSENT_EXPIRY => self.fail(),
                 Some(at) if now.saturating_duration_since(at) < DISCONNECTED_AFTER => {}
                 Some(_) => self.set_state(IceState::Disconnected),
                 None => self.fail(),
@@ -447,8 +476,15 @@ impl IceAgent {
 
     fn fail(&mut self) {
         self.selected = None;
+        self.lost = None;
         self.former = None;
         self.set_state(IceState::Failed);
+    }
+
+    /// Last proof of the selected tuple; of one that closed, its end.
+    fn last_proof(&self) -> Option<Instant> {
+        self.selected_fresh()
+            .or(self.lost.map(|(_, closed)| closed))
     }
 
     /// Last proof of the selected tuple; none once its consent expired.

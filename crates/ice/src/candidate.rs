@@ -49,7 +49,7 @@ pub struct LocalCandidate {
     pub bound: SocketAddr,
     /// Always a host candidate: we ask no STUN server.
     pub kind: CandidateKind,
-    /// UDP.
+    /// A TCP one is passive.
     pub protocol: Protocol,
 }
 
@@ -75,14 +75,34 @@ pub struct RemoteCandidate {
     pub protocol: Protocol,
 }
 
-/// A foundation that is equal for equal addresses and nothing else, without telling the address (FNV-1a).
-pub(crate) fn foundation_of(ip: IpAddr) -> String {
+/// The priority of a passive TCP host candidate, the `nth` of them (RFC 6544 section 4.2): below all of UDP, IPv6
+/// before IPv4 as there.
+pub(crate) fn tcp_priority(ip: IpAddr, nth: usize) -> u32 {
+    let nth = u32::try_from(nth).unwrap_or(u32::MAX);
+    let family = u32::from(ip.is_ipv4());
+    let other = TCP_OTHER_PREFERENCE.saturating_sub(nth.saturating_mul(2) + family);
+    let local = (TCP_PASSIVE_PREFERENCE << 13) + other;
+    (TCP_TYPE_PREFERENCE << 24) + (local << 8) + 255
+}
+
+/// Of host candidates over TCP: what browsers use, below any of UDP but relayed ones.
+const TCP_TYPE_PREFERENCE: u32 = 90;
+/// Direction preference of a passive host candidate (RFC 6544 section 4.2).
+const TCP_PASSIVE_PREFERENCE: u32 = 4;
+/// The highest other-preference (13 bits).
+const TCP_OTHER_PREFERENCE: u32 = 8_191;
+
+/// A foundation that is equal for equal addresses and protocols and nothing else, without telling the address (FNV-1a).
+pub(crate) fn foundation_of(protocol: Protocol, ip: IpAddr) -> String {
     let mut hash: u32 = 0x811c_9dc5;
     let mut eat = |octets: &[u8]| {
         for octet in octets {
             hash = (hash ^ u32::from(*octet)).wrapping_mul(0x0100_0193);
         }
     };
+    if protocol == Protocol::Tcp {
+        eat(b"tcp");
+    }
     match ip {
         IpAddr::V4(v4) => eat(&v4.octets()),
         IpAddr::V6(v6) => eat(&v6.octets()),

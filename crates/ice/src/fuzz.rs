@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use is::Sha1HmacProvider;
 
 use crate::integrity::{AwsLcHmac, stun_fingerprint};
-use crate::{Credentials, IceAgent, IceConfig, Path, StunOutcome};
+use crate::{Credentials, IceAgent, IceConfig, Path, Protocol, StunOutcome};
 
 /// One datagram: first as it is, from a stranger, who must get nothing; then as the attributes of a message
 /// with valid integrity, as a hostile client could send it, to agents in every role.
@@ -30,7 +30,8 @@ pub fn datagram(input: &[u8]) {
             tie_breaker: 5,
         };
         let mut agent = IceAgent::new(now, config);
-        agent.add_local_host(LOCAL, LOCAL);
+        agent.add_local_host(Protocol::Udp, LOCAL, LOCAL);
+        agent.add_local_host(Protocol::Tcp, LOCAL, LOCAL);
         if described {
             agent.set_remote(now, client.clone(), false);
         }
@@ -44,8 +45,13 @@ pub fn datagram(input: &[u8]) {
         let (kind, attributes) = input.split_first_chunk().unwrap_or((&[0, 1], input));
         let message = sealed(*kind, attributes, &server.pwd);
         let mut later = now;
-        for source in [CLIENT, STRANGER, CLIENT] {
-            agent.handle_datagram(later, Path::udp(LOCAL, source), &message);
+        for path in [
+            Path::udp(LOCAL, CLIENT),
+            Path::tcp(LOCAL, STRANGER),
+            Path::udp(LOCAL, CLIENT),
+            Path::tcp(LOCAL, CLIENT),
+        ] {
+            agent.handle_datagram(later, path, &message);
             while agent.poll_transmit().is_some() {}
             while agent.poll_event().is_some() {}
             later = agent
@@ -53,6 +59,7 @@ pub fn datagram(input: &[u8]) {
                 .unwrap_or(later)
                 .max(later + Duration::from_millis(1));
             agent.handle_timeout(later);
+            agent.handle_path_closed(later, Path::tcp(LOCAL, STRANGER));
         }
         agent.handle_timeout(later + Duration::from_mins(1));
     }

@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use is::stun::{StunMessage, StunPacket};
 use sluice_wire::path::Path;
 
-use crate::candidate::{CandidateKind, Protocol, RemoteCandidate};
+use crate::candidate::{
+    CandidateKind, LocalCandidate, Protocol, RemoteCandidate, foundation_of, tcp_priority,
+};
 use crate::credentials::Credentials;
 use crate::integrity::AwsLcHmac;
 use crate::tuples::Pair;
@@ -22,6 +24,42 @@ pub(crate) struct Role {
     pub lite: bool,
     pub controlling: bool,
     pub tie_breaker: u64,
+}
+
+/// One of our sockets.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Host {
+    pub protocol: Protocol,
+    pub bound: SocketAddr,
+}
+
+impl Host {
+    pub fn of(candidate: &LocalCandidate) -> Self {
+        Self {
+            protocol: candidate.protocol,
+            bound: candidate.bound,
+        }
+    }
+
+    /// As `is` takes it, behind the hosts before it; none where the address can't be a candidate.
+    fn candidate(self, before: &[Self]) -> Option<is::Candidate> {
+        let plain = is::Candidate::host(self.bound, "udp").ok()?;
+        if self.protocol == Protocol::Udp {
+            return Some(plain);
+        }
+        let nth = before.iter().filter(|host| host.protocol == Protocol::Tcp);
+        Some(is::Candidate::from_parts(
+            foundation_of(Protocol::Tcp, self.bound.ip()),
+            1,
+            is::Protocol::Tcp,
+            tcp_priority(self.bound.ip(), nth.count()),
+            self.bound,
+            is::CandidateKind::Host,
+            None,
+            None,
+            None,
+        ))
+    }
 }
 
 /// What a verified message told.
@@ -51,10 +89,12 @@ pub(crate) struct Session {
     role: Role,
     local: Credentials,
     remote: Option<Credentials>,
-    hosts: Vec<SocketAddr>,
+    hosts: Vec<Host>,
     signalled: Vec<RemoteCandidate>,
     /// Sources of verified requests that no candidate named.
     reflexive: Vec<(Protocol, SocketAddr)>,
+    /// Those of them whose connections closed, which `is` never listens to again.
+    closed: Vec<(Protocol, SocketAddr)>,
     /// Addresses under which answers saw us, beyond our own.
     mapped: Vec<SocketAddr>,
     checks: VecDeque<Check>,
@@ -75,7 +115,7 @@ struct Early {
 }
 
 impl Session {
-    pub fn new(now: Instant, role: Role, local: Credentials, hosts: &[SocketAddr]) -> Self {
+    pub fn new(now: Instant, role: Role, local: Credentials, hosts: &[Host]) -> Self {
         let mut session = Self {
             agent: new_agent(role, &local),
             role,
@@ -84,6 +124,7 @@ impl Session {
             hosts: Vec::new(),
             signalled: Vec::new(),
             reflexive: Vec::new(),
+            closed: Vec::new(),
             mapped: Vec::new(),
             checks: VecDeque::new(),
             early: VecDeque::new(),
@@ -112,11 +153,32 @@ impl Session {
     }
 
     /// The candidate's priority; none where the address can't be a candidate.
-    pub fn add_host(&mut self, addr: SocketAddr) -> Option<u32> {
-        let candidate = is::Candidate::host(addr, "udp").ok()?;
+    pub fn add_host(&mut self, host: Host) -> Option<u32> {
+        let candidate = host.candidate(&self.hosts)?;
         let priority = self.agent.add_local_candidate(candidate)?.prio();
-        self.hosts.push(addr);
+        self.hosts.push(host);
         Some(priority)
+    }
+
+    /// The other end of a connection is gone: nothing is sent there any more. Where it comes back, all begins anew.
+    pub fn forget(&mut self, path: Path) {
+        self.early.retain(|early| early.path != path);
+        if Protocol::of(path.via) != Protocol::Tcp {
+            return;
+        }
+        let gone: Vec<is::Candidate> = self
+            .agent
+            .remote_candidates()
+            .filter(|remote| remote.proto() == is::Protocol::Tcp && remote.addr() == path.remote)
+            .collect();
+        for candidate in gone {
+            self.agent.invalidate_candidate(&candidate);
+        }
+        self.checks.retain(|check| check.pair != Pair::of(path));
+        let source = (Protocol::Tcp, path.remote);
+        if self.reflexive.contains(&source) && !self.closed.contains(&source) {
+            self.closed.push(source);
+        }
     }
 
     /// Credentials of the other side. Requests that came before them are handled now.
@@ -190,16 +252,18 @@ impl Session {
             return self.keep_early(path, &message, bytes);
         }
         let source = (Protocol::of(path.via), path.remote);
-        let known = self
+        let mut known = self
             .signalled
             .iter()
             .any(|candidate| (candidate.protocol, candidate.addr) == source)
             || self.reflexive.contains(&source);
-        if !known && self.reflexive.len() >= MAX_REFLEXIVE {
+        let unheard = self.closed.contains(&source);
+        if unheard || !known && self.reflexive.len() >= MAX_REFLEXIVE {
             if !self.agent.accepts_message(&message) {
                 return Err(Refused::BadIntegrity);
             }
             self.rebuild(now);
+            known = false;
         }
         let nominating = message.use_candidate();
         if !self.agent.handle_packet(now, packet(path, message)) {
@@ -261,7 +325,7 @@ impl Session {
             return Ok(Heard::Error);
         }
         if let Some(mapped) =
-            mapped.filter(|mapped| !self.hosts.contains(mapped) && !self.mapped.contains(mapped))
+            mapped.filter(|mapped| !self.is_host(*mapped) && !self.mapped.contains(mapped))
         {
             self.mapped.push(mapped);
             if self.mapped.len() > MAX_MAPPED {
@@ -271,6 +335,10 @@ impl Session {
         Ok(Heard::Response {
             rtt: now.saturating_duration_since(sent),
         })
+    }
+
+    fn is_host(&self, addr: SocketAddr) -> bool {
+        self.hosts.iter().any(|host| host.bound == addr)
     }
 
     pub fn handle_timeout(&mut self, now: Instant) {
@@ -334,8 +402,9 @@ impl Session {
         );
         let role = self.role();
         let mut agent = new_agent(role, &self.local);
-        for host in &self.hosts {
-            if let Ok(candidate) = is::Candidate::host(*host, "udp") {
+        for (at, host) in self.hosts.iter().enumerate() {
+            let before = self.hosts.get(..at).unwrap_or_default();
+            if let Some(candidate) = host.candidate(before) {
                 agent.add_local_candidate(candidate);
             }
         }
@@ -351,6 +420,7 @@ impl Session {
         agent.handle_timeout(now);
         self.agent = agent;
         self.reflexive.clear();
+        self.closed.clear();
         self.mapped.clear();
         self.checks.clear();
     }

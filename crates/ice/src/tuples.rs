@@ -115,6 +115,11 @@ impl Tuples {
         self.entries.iter().any(|tuple| tuple.path.remote == remote)
     }
 
+    /// Forgets a tuple.
+    pub fn remove(&mut self, path: Path) {
+        self.entries.retain(|tuple| tuple.path != path);
+    }
+
     /// Forgets tuples whose consent expired (RFC 7675 section 5.1).
     pub fn expire(&mut self, now: Instant) {
         self.entries

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use mio::{Interest, Registry, Token};
-use sluice_sfu::{LocalAddress, Transmit};
+use sluice_sfu::{LocalAddress, Protocol, Transmit};
 use sluice_wire::id::PeerId;
 
 use crate::config::AddressConfig;
@@ -273,6 +273,7 @@ impl Sockets {
             socket.name(advertise);
         }
         LocalAddress {
+            protocol: Protocol::Udp,
             socket: socket.local(),
             advertised: SocketAddr::new(advertise, bound.port()),
         }

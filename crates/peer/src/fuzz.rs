@@ -131,7 +131,7 @@ fn side(now: Instant, name: &str, bound: SocketAddr, role: DtlsRole) -> (Peer, R
         DataRole::Passive
     };
     let mut peer = Peer::new(now, config);
-    peer.add_local_address(bound, bound);
+    peer.add_local_address(Protocol::Udp, bound, bound);
     (peer, description)
 }
 

@@ -8,7 +8,8 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use sluice_data::{ChannelSettings, DataRole, DataTransport};
 use sluice_ice::{
-    Credentials, IceAgent, IceConfig, IceEvent, IceState, LocalCandidate, Path, RemoteCandidate,
+    Credentials, IceAgent, IceConfig, IceEvent, IceState, LocalCandidate, Path, Protocol,
+    RemoteCandidate,
 };
 use sluice_secure::{Certificate, DtlsVersions};
 use sluice_wire::id::PeerId;
@@ -104,10 +105,11 @@ impl Peer {
     /// Adds a socket: what it is bound to, and what the client is told. None where that can't be a candidate.
     pub fn add_local_address(
         &mut self,
+        protocol: Protocol,
         bound: SocketAddr,
         advertised: SocketAddr,
     ) -> Option<LocalCandidate> {
-        self.guarded(|peer| peer.ice.add_local_host(bound, advertised))
+        self.guarded(|peer| peer.ice.add_local_host(protocol, bound, advertised))
             .flatten()
     }
 
@@ -189,6 +191,21 @@ impl Peer {
             stats.messages_dropped = data.messages_dropped;
         }
         stats
+    }
+
+    /// A connection that this transport used closed: it goes on along another path, at once where one stands.
+    pub fn handle_path_closed(&mut self, now: Instant, path: Path) {
+        self.now = now;
+        self.guarded(|peer| {
+            peer.handshake_path.take_if(|known| *known == path);
+            peer.ice.handle_path_closed(now, path);
+            peer.drain_ice(now);
+        });
+    }
+
+    /// True of a path that proved itself within the last 30 s.
+    pub fn is_valid(&self, path: Path) -> bool {
+        !self.closed && self.ice.is_valid(path)
     }
 
     /// Ends the transport from our side. Poll once more for its goodbye.
@@ -284,6 +301,7 @@ impl Peer {
                     self.report(PeerEvent::Path(path));
                     self.begin_handshake(now);
                 }
+                IceEvent::PathClosed => self.path = None,
                 IceEvent::State(state) => {
                     self.report(PeerEvent::Ice(state, self.ice.selected()));
                     if state == IceState::Failed {

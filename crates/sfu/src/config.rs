@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use sluice_peer::Certificate;
+use sluice_peer::{Certificate, Protocol};
 use sluice_wire::id::WorkerId;
 
 /// Settings of one worker.
@@ -45,6 +45,8 @@ pub struct AudioConfig {
 /// One of our addresses a peer may be reached at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LocalAddress {
+    /// A TCP address is one that clients connect to.
+    pub protocol: Protocol,
     /// What the socket is bound to; transmits name it as `local`.
     pub socket: SocketAddr,
     /// What the client is told: differs from `socket` behind a one-to-one NAT.

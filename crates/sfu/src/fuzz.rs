@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use sluice_peer::Certificate;
+use sluice_peer::{Certificate, Protocol};
 use sluice_wire::id::{PeerId, WorkerId};
 use sluice_wire::path::Path;
 
@@ -106,6 +106,7 @@ pub(crate) fn worker() -> (Worker, Instant) {
             *now,
             open,
             &[LocalAddress {
+                protocol: Protocol::Udp,
                 socket,
                 advertised: socket,
             }],

@@ -26,5 +26,5 @@ mod transports;
 pub use config::{LocalAddress, WorkerConfig};
 pub use egress::Transmit;
 pub use link::LinkMessage;
-pub use sluice_peer::{Certificate, CertificateError};
+pub use sluice_peer::{Certificate, CertificateError, Protocol};
 pub use worker::Worker;

@@ -86,6 +86,21 @@ impl Routes {
         }
     }
 
+    /// Who proved to be at the other end of a path.
+    pub fn peer_at(&self, path: Path) -> Option<usize> {
+        self.by_path.get(&path).map(|route| route.peer)
+    }
+
+    /// Whose check it is, wherever it came from.
+    pub fn peer_of_check(&self, datagram: &[u8]) -> Option<usize> {
+        self.by_ufrag.get(local_ufrag(datagram)?).copied()
+    }
+
+    /// A path is gone for good; whose it was.
+    pub fn forget_path(&mut self, path: Path) -> Option<usize> {
+        self.by_path.remove(&path).map(|route| route.peer)
+    }
+
     /// Forgets all routes to a peer.
     pub fn forget(&mut self, peer: usize) {
         self.by_path.retain(|_, of| of.peer != peer);

@@ -89,7 +89,7 @@ impl Transports {
         config.controlling = open.controlling;
         let mut peer = Peer::new(now, config);
         for local in locals {
-            peer.add_local_address(local.socket, local.advertised);
+            peer.add_local_address(local.protocol, local.socket, local.advertised);
         }
         let index = self.slots.insert(Transport {
             id: open.peer,
@@ -108,7 +108,10 @@ impl Transports {
         });
         self.by_id.insert(open.peer, index);
         self.routes.add_ufrag(&ufrag, index);
-        for local in locals {
+        for local in locals
+            .iter()
+            .filter(|local| local.protocol == Protocol::Udp)
+        {
             self.routes.add_socket(local.socket, index);
         }
         Some(index)
@@ -265,14 +268,18 @@ pub fn remote_candidate(candidate: &Candidate) -> Option<RemoteCandidate> {
 
 /// Our candidate as signalling takes it.
 pub fn local_candidate(candidate: &LocalCandidate) -> Candidate {
+    let (protocol, tcp_type) = match candidate.protocol {
+        Protocol::Udp => ("udp", None),
+        Protocol::Tcp => ("tcp", Some("passive".to_owned())),
+    };
     Candidate {
         foundation: candidate.foundation.clone(),
-        protocol: "udp".to_owned(),
+        protocol: protocol.to_owned(),
         priority: candidate.priority,
         ip: candidate.addr.ip().to_string(),
         port: candidate.addr.port(),
         kind: "host".to_owned(),
-        tcp_type: None,
+        tcp_type,
     }
 }
 

@@ -168,6 +168,36 @@ impl Worker {
         self.transports.touch(index);
     }
 
+    /// A connection closed: whoever used it goes on along another path, at once where one stands.
+    pub fn handle_path_closed(&mut self, now: Instant, path: Path) {
+        if let Some(index) = self.transports.routes.forget_path(path)
+            && let Some(transport) = self.transports.get_mut(index)
+        {
+            transport.peer.handle_path_closed(now, path);
+            self.transports.touch(index);
+        }
+    }
+
+    /// True for a STUN binding request to a transport of ours. Its integrity is another matter.
+    pub fn knows_check(&self, datagram: &[u8]) -> bool {
+        self.transports.routes.peer_of_check(datagram).is_some()
+    }
+
+    /// The transport that proved to be at the other end of a path.
+    pub fn peer_at(&self, path: Path) -> Option<PeerId> {
+        let index = self.transports.routes.peer_at(path)?;
+        self.transports.get(index).map(|transport| transport.id)
+    }
+
+    /// True while the transport's ICE holds the path for its own: it proved itself within the last 30 s.
+    pub fn is_valid(&self, peer: PeerId, path: Path) -> bool {
+        let transport = self
+            .transports
+            .index(peer)
+            .and_then(|at| self.transports.get(at));
+        transport.is_some_and(|transport| transport.peer.is_valid(path))
+    }
+
     /// Takes one message of another worker in.
     pub fn handle_link(&mut self, now: Instant, from: WorkerId, message: LinkMessage) {
         self.outbox.counters.link_in += 1;

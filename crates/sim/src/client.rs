@@ -127,7 +127,7 @@ impl Client {
             )
         };
         let mut peer = Peer::new(now, config);
-        peer.add_local_address(settings.address, settings.address)
+        peer.add_local_address(Protocol::Udp, settings.address, settings.address)
             .expect("a usable address");
         Self {
             peer,

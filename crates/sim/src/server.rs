@@ -70,6 +70,7 @@ impl Server {
             controlling: false,
         };
         let local = LocalAddress {
+            protocol: Protocol::Udp,
             socket: address,
             advertised: address,
         };

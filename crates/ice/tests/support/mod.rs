@@ -41,7 +41,9 @@ impl Side {
             },
         );
         let bound: SocketAddr = bound.parse().expect("address");
-        agent.add_local_host(bound, bound).expect("usable address");
+        agent
+            .add_local_host(Protocol::Udp, bound, bound)
+            .expect("usable address");
         Self {
             agent,
             creds,

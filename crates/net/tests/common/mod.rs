@@ -168,7 +168,7 @@ impl Client {
         config.controlling = true;
         config.data = DataRole::Active;
         let mut peer = Peer::new(now, config);
-        peer.add_local_address(local, local);
+        peer.add_local_address(sluice_peer::Protocol::Udp, local, local);
         peer.set_remote(
             now,
             RemoteDescription {

@@ -70,7 +70,7 @@ impl Side {
         config.ice_lite = true;
         side.peer = Peer::new(now, config);
         side.peer
-            .add_local_address(side.bound, side.bound)
+            .add_local_address(Protocol::Udp, side.bound, side.bound)
             .expect("usable");
         side
     }
@@ -92,7 +92,8 @@ impl Side {
         config.data = data;
         let mut peer = Peer::new(now, config);
         let bound: SocketAddr = bound.parse().expect("address");
-        peer.add_local_address(bound, bound).expect("usable");
+        peer.add_local_address(Protocol::Udp, bound, bound)
+            .expect("usable");
         Self {
             peer,
             creds,

@@ -55,7 +55,7 @@ impl Client {
         config.data = DataRole::Active;
         let address = SocketAddr::from(([10, 0, (id >> 8) as u8, id as u8], 40_000));
         let mut peer = Peer::new(now, config);
-        peer.add_local_address(address, address)
+        peer.add_local_address(sluice_peer::Protocol::Udp, address, address)
             .expect("an address");
         Self {
             id: PeerId(id),

@@ -67,6 +67,7 @@ impl World {
         };
         let socket = SocketAddr::from(([192, 0, 2, worker as u8 + 1], 50_000 + index as u16));
         let local = LocalAddress {
+            protocol: sluice_peer::Protocol::Udp,
             socket,
             advertised: socket,
         };
