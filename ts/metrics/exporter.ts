@@ -1,13 +1,14 @@
 /**
- * Figures for Prometheus on a port of their own: rooms and participants under livekit-server's names (livekit-facts 10),
- * the workers' counters under ours, one per reason, and the process's own. Workers are asked at each scrape only.
+ * Figures for Prometheus on a port of their own (docs/metrics.md): what livekit-server counts too under its names
+ * (livekit-facts 10), all else under ours, and the process's own. Workers are asked at each scrape only.
  */
 
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { ConnectionMetrics } from './connections.ts';
 import type { EdgeMetrics } from './edge.ts';
+import { WorkerMetrics } from './workers.ts';
 
 export interface Totals {
   rooms: number;
@@ -35,6 +36,7 @@ export interface ExporterSettings {
 
 export class MetricsExporter {
   readonly #registry = new Registry();
+  readonly #workers: WorkerMetrics;
   readonly #server: Server;
   readonly #settings: ExporterSettings;
 
@@ -42,8 +44,9 @@ export class MetricsExporter {
     this.#settings = settings;
     this.#registry.setDefaultLabels({ node_id: sources.nodeId, node_type: 'SERVER' });
     addTotals(this.#registry, sources.totals);
-    addWorkers(this.#registry, sources);
-    for (const metric of [...sources.connections.all, ...sources.edge.all]) this.#registry.registerMetric(metric);
+    this.#workers = new WorkerMetrics(sources.workers, sources.workerCounters);
+    const groups = [this.#workers, sources.connections, sources.edge];
+    for (const metric of groups.flatMap(({ all }) => all)) this.#registry.registerMetric(metric);
     collectDefaultMetrics({ register: this.#registry });
     this.#server = createServer((request, response) => void this.#answer(request, response));
   }
@@ -62,6 +65,7 @@ export class MetricsExporter {
       return;
     }
     try {
+      await this.#workers.refresh();
       const body = await this.#registry.metrics();
       response.writeHead(200, { 'content-type': this.#registry.contentType }).end(body);
     } catch (error) {
@@ -100,21 +104,4 @@ function addTotals(registry: Registry, totals: () => Totals): void {
       },
     });
   }
-}
-
-/** One metric with the counter's name as a label: reasons come and go with versions, the metric stays. */
-function addWorkers(registry: Registry, { workers, workerCounters }: ExporterSources): void {
-  new Counter({
-    name: 'sluice_worker_events_total',
-    help: 'What a media worker has counted, by name; drop_* are datagrams and packets not used, by reason',
-    labelNames: ['worker', 'event'],
-    registers: [registry],
-    async collect() {
-      const counts = await Promise.all(Array.from({ length: workers }, (_, worker) => workerCounters(worker)));
-      this.reset();
-      for (const [worker, counters] of counts.entries()) {
-        for (const [event, value] of counters) this.inc({ worker, event }, value);
-      }
-    },
-  });
 }
