@@ -39,6 +39,7 @@ import { type Certificate, type CertificateSource, checkPair, readPair } from '.
 import { CertificateFiles } from './lib/certificate-files.ts';
 import { newNodeId } from './lib/guid.ts';
 import type { NodeId } from './lib/ids.ts';
+import { MdnsResolver } from './lib/mdns.ts';
 import type { Log } from './log/log.ts';
 import type { WorkerId } from './media/commands.ts';
 import { WorkerEngine } from './media/engine.ts';
@@ -103,6 +104,7 @@ class SluiceServer implements Server {
     refusedConnections: () => this.#http.refusedNewcomers,
   });
   readonly #engine: WorkerEngine;
+  readonly #mdns: MdnsResolver | undefined;
   readonly #rooms: Rooms;
   readonly #node: LocalNode;
   readonly #router: Router<RoomHost>;
@@ -121,6 +123,7 @@ class SluiceServer implements Server {
       log,
       onFatal: (error) => log.error({ error: error.message }, 'a media worker ended'),
     });
+    this.#mdns = config.rtc.use_mdns ? mdnsResolver(addresses, log) : undefined;
     const context = this.#roomContext(addresses);
     this.#rooms = new Rooms(context);
     const host: RoomHost = {
@@ -165,6 +168,7 @@ class SluiceServer implements Server {
     await this.#rooms.close();
     await this.#http.close(HTTP_GRACE_MS);
     await this.#metrics?.close();
+    await this.#mdns?.close();
     await this.#engine.close();
     await this.#node.stop();
     await this.#bus.close();
@@ -180,7 +184,11 @@ class SluiceServer implements Server {
       preferences: new Preferences(systemClock),
       metrics: this.#connections,
       placement: new WorkerPlacement(this.#engine.workers, rtc.worker_placement),
-      createNegotiation: (negotiationHost, options) => createNegotiation(this.#engine, negotiationHost, options),
+      createNegotiation: (negotiationHost, options) =>
+        createNegotiation(this.#engine, negotiationHost, {
+          ...options,
+          ...(this.#mdns === undefined ? {} : { mdns: this.#mdns }),
+        }),
       store: this.#store,
       issueToken: (claims, ttlSeconds) => mintRefreshToken(this.#keys, claims, ttlSeconds, new Date()),
       serverInfo: new ServerInfo({
@@ -367,6 +375,13 @@ function demoFiles(): Map<string, StaticFile> | undefined {
       { contentType: CONTENT_TYPES[extname(name)] ?? '', body: readFileSync(new URL(name, folder)) },
     ]),
   );
+}
+
+function mdnsResolver({ candidates }: NodeAddresses, log: Log): MdnsResolver {
+  const locals = candidates
+    .filter(({ bind }) => bind !== '::')
+    .map(({ bind, interface: name }) => ({ ip: bind, interface: name }));
+  return new MdnsResolver({ locals, onError: (error) => log.warn({ error: error.message }, 'rtc.use_mdns') });
 }
 
 function urlHost(bound: string): string {

@@ -79,7 +79,8 @@ export function roomSettings(config: Config, addresses: NodeAddresses): RoomConf
     },
     rtc: {
       useIceLite: rtc.use_ice_lite,
-      useMdns: rtc.use_mdns,
+      translatedAddresses: addresses.translated,
+      advertiseInternalIp: rtc.advertise_internal_ip,
       reconnectOnPublicationError: rtc.reconnect_on_publication_error ?? false,
       reconnectOnSubscriptionError: rtc.reconnect_on_subscription_error ?? false,
       stunServers: rtc.stun_servers,

@@ -1,13 +1,13 @@
 /** ICE candidates between the signal protocol's JSON and the numbers a worker takes (livekit-facts 3.4). */
 
-import { isIP } from 'node:net';
+import { isIP, isIPv4 } from 'node:net';
 import { parse } from 'sdp-transform';
 import type { Candidate } from '../media/commands.ts';
 import { fromSdpCandidate } from './sdp.ts';
+import type { AddressRules } from './types.ts';
 
 /**
- * Reads an RTCIceCandidateInit. Undefined for what a worker has no use for: the end-of-candidates mark, host names
- * (mDNS among them: a worker resolves nothing) and malformed addresses.
+ * Reads an RTCIceCandidateInit. Undefined for the end-of-candidates mark.
  *
  * @throws SyntaxError where the text is no JSON object with a `candidate` string.
  */
@@ -21,16 +21,33 @@ export function parseCandidateInit(text: string): Candidate | undefined {
   const body = line.startsWith('candidate:') ? line : `candidate:${line}`;
   const parsed = parse(`v=0\r\nm=audio 9 RTP/AVP 0\r\na=${body}\r\n`).media[0]?.candidates?.[0];
   if (parsed === undefined) throw new SyntaxError('candidate is malformed');
-  return usable(fromSdpCandidate(parsed));
+  return fromSdpCandidate(parsed);
 }
 
-/** The candidate itself where a worker can take it. */
+/** The candidate itself where a worker can take it: it resolves no names. */
 export function usable(candidate: Candidate): Candidate | undefined {
   if (isIP(candidate.ip) === 0) return undefined;
   if (!Number.isInteger(candidate.priority) || candidate.priority < 0 || candidate.priority > 0xffffffff)
     return undefined;
   if (!Number.isInteger(candidate.port) || candidate.port < 0 || candidate.port > 65535) return undefined;
   return candidate;
+}
+
+/** Our candidates as a client is to see them. */
+export function ownCandidates(candidates: readonly Candidate[], rules: AddressRules): Candidate[] {
+  const { translated, internalToo, externalOnly } = rules;
+  const told = candidates.filter(({ ip }) => !externalOnly || !isIPv4(ip) || translated.has(ip));
+  if (!internalToo) return told;
+  const priorities = new Set(told.map(({ priority }) => priority));
+  return told.flatMap((candidate) => {
+    const internal = translated.get(candidate.ip);
+    if (internal === undefined) return [candidate];
+    let { priority } = candidate;
+    // Lower by steps of local preference until it is nobody else's (RFC 8445 section 5.1.2).
+    while (priorities.has(priority) && priority > PREFERENCE_STEP) priority -= PREFERENCE_STEP;
+    priorities.add(priority);
+    return [candidate, { ...candidate, ip: internal, foundation: `${candidate.foundation}i`, priority }];
+  });
 }
 
 /** The JSON that clients feed to `addIceCandidate`. */
@@ -44,3 +61,6 @@ export function formatCandidateInit(candidate: Candidate, mid: string, ufrag: st
     usernameFragment: ufrag,
   });
 }
+
+/** The local preference begins at the ninth bit. */
+const PREFERENCE_STEP = 256;

@@ -35,6 +35,7 @@ class Host implements NegotiationHost {
   readonly offers: { sdp: string; id: number; mids: Record<string, string> }[] = [];
   readonly answers: { sdp: string; id: number; mids: Record<string, string> }[] = [];
   readonly trickles: { target: SignalTarget; final: boolean }[] = [];
+  readonly candidates: string[] = [];
   readonly requirements: [number, number][] = [];
   readonly published: UpTrackRef[] = [];
   readonly unpublished: UpTrackRef[] = [];
@@ -48,8 +49,9 @@ class Host implements NegotiationHost {
   sendAnswer(sdp: string, id: number, mids: Record<string, string>): void {
     this.answers.push({ sdp, id, mids });
   }
-  sendTrickle(_init: string, target: SignalTarget, final: boolean): void {
+  sendTrickle(init: string, target: SignalTarget, final: boolean): void {
     this.trickles.push({ target, final });
+    this.candidates.push(JSON.parse(init).candidate);
   }
   sendMediaSectionsRequirement(audios: number, videos: number): void {
     this.requirements.push([audios, videos]);
@@ -89,7 +91,7 @@ function setup(options: Partial<NegotiationOptions>) {
     subscribeCodecs: ENABLED,
     iceLite: false,
     candidatePreference: () => 'any',
-    useMdns: false,
+    addresses: { translated: new Map(), internalToo: false, externalOnly: false },
     playoutDelay: false,
     onlyPreferredVideoCodec: false,
     ...options,
@@ -365,7 +367,54 @@ test('an offer with new credentials restarts ICE and gets new ones', async () =>
   assert.equal(engine.sent('setRemote').length, 2);
 });
 
-test('candidates before the description wait for it, and names are never looked up', async () => {
+test('a client may be told internal addresses beside external ones, or external ones only', async () => {
+  const told = async (addresses: Partial<NegotiationOptions['addresses']>) => {
+    const translated = new Map([['198.51.100.7', '10.0.0.5']]);
+    const rules = { translated, internalToo: false, externalOnly: false, ...addresses };
+    const { engine, host, negotiation } = setup({ addresses: rules });
+    const [sample] = engine.candidates;
+    assert.ok(sample !== undefined);
+    engine.candidates = ['198.51.100.7', '172.17.0.1', '2001:db8::5'].map((ip, index) => ({
+      ...sample,
+      ip,
+      foundation: `f${index}`,
+      priority: 2_130_706_431 - index * 256,
+    }));
+    await negotiation.handleOffer(fixture('chromium-publisher'), 1);
+    return host.candidates.map((candidate) => candidate.split(' ').slice(0, 6).join(' '));
+  };
+  const all = [
+    'candidate:f0 1 udp 2130706431 198.51.100.7 50000',
+    'candidate:f1 1 udp 2130706175 172.17.0.1 50000',
+    'candidate:f2 1 udp 2130705919 2001:db8::5 50000',
+  ];
+  assert.deepEqual(await told({}), all);
+  assert.deepEqual(await told({ externalOnly: true }), [all[0], all[2]]);
+  const internal = 'candidate:f0i 1 udp 2130705663 10.0.0.5 50000';
+  assert.deepEqual(await told({ internalToo: true }), [all[0], internal, all[1], all[2]]);
+});
+
+test('names in candidates are resolved where that is asked for, and an unknown one is dropped', async () => {
+  const asked: string[] = [];
+  const resolve = async (name: string) => {
+    asked.push(name);
+    return name === 'known.local' ? '192.0.2.9' : undefined;
+  };
+  const { engine, negotiation } = setup({ mdns: { resolve } });
+  const init = (ip: string) =>
+    JSON.stringify({ candidate: `candidate:1 1 udp 2122260223 ${ip} 50000 typ host`, sdpMid: '0' });
+  negotiation.handleTrickle(init('known.local'), SignalTarget.PUBLISHER);
+  await negotiation.handleOffer(fixture('chromium-publisher'), 1);
+  for (const name of ['unknown.local', 'example.com']) negotiation.handleTrickle(init(name), SignalTarget.PUBLISHER);
+  await new Promise(setImmediate);
+  assert.deepEqual(asked, ['known.local', 'unknown.local']);
+  assert.deepEqual(
+    engine.sent('addRemoteCandidate').map((command) => command.candidate.ip),
+    ['192.0.2.9'],
+  );
+});
+
+test('candidates before the description wait for it, and names are ignored', async () => {
   const { engine, negotiation } = setup({});
   const init = (ip: string) =>
     JSON.stringify({ candidate: `candidate:1 1 udp 2122260223 ${ip} 50000 typ host`, sdpMid: '0' });

@@ -8,14 +8,21 @@
 
 import { randomBytes, randomInt } from 'node:crypto';
 import { SignalTarget } from '@livekit/protocol';
+import { isMdnsName } from '../lib/mdns.ts';
 import type { Candidate, Command, DtlsRole, IceCredentials, PeerId, WorkerId } from '../media/commands.ts';
 import type { PeerEvent } from '../media/events.ts';
 import type { MediaEngine } from '../media/types.ts';
-import { formatCandidateInit, parseCandidateInit, usable } from './candidates.ts';
+import { formatCandidateInit, ownCandidates, parseCandidateInit, usable } from './candidates.ts';
 import { extensionIds } from './extensions.ts';
 import type { LocalSection, RemoteDescription, Section } from './sdp.ts';
 import { writeDescription } from './sdp.ts';
-import type { NegotiationHost, NegotiationOptions, TransportName } from './types.ts';
+import {
+  type NameResolver,
+  type NegotiationHost,
+  type NegotiationOptions,
+  TransportError,
+  type TransportName,
+} from './types.ts';
 
 /** Thrown where a client's description makes no sense in the present state. */
 export class NegotiationError extends Error {
@@ -137,9 +144,22 @@ export class Transport {
   }
 
   #addCandidate(candidate: Candidate): void {
-    if (usable(candidate) === undefined || !this.#takes(candidate)) return;
+    if (!this.#takes(candidate)) return;
+    const { mdns } = this.#options;
+    const hidden = mdns !== undefined && isMdnsName(candidate.ip);
+    if (!hidden && usable(candidate) === undefined) return;
     if (++this.#remoteCandidates > MAX_REMOTE_CANDIDATES) return;
-    this.send({ type: 'addRemoteCandidate', peer: this.peer, candidate });
+    if (hidden) void this.#addResolved(candidate, mdns);
+    else this.send({ type: 'addRemoteCandidate', peer: this.peer, candidate });
+  }
+
+  async #addResolved(candidate: Candidate, mdns: NameResolver): Promise<void> {
+    const { ufrag } = this.#remote?.ice ?? {};
+    const ip = await mdns.resolve(candidate.ip);
+    const resolved = ip === undefined ? undefined : usable({ ...candidate, ip });
+    // After a restart meanwhile it is a candidate of the past.
+    if (resolved === undefined || this.#remote?.ice.ufrag !== ufrag) return;
+    this.send({ type: 'addRemoteCandidate', peer: this.peer, candidate: resolved });
   }
 
   /** Of the client's candidates. */
@@ -184,7 +204,8 @@ export class Transport {
   }
 
   #localCandidates(): Candidate[] {
-    return this.#candidates.filter((candidate) => this.#offers(candidate));
+    const offered = this.#candidates.filter((candidate) => this.#offers(candidate));
+    return ownCandidates(offered, this.#options.addresses);
   }
 
   /** Sends our candidates once per set of credentials, the last marked final. */
@@ -216,7 +237,7 @@ export class Transport {
         this.#host.onConnected(this.name, this.#primary, { iceMs: event.iceMs, dtlsMs: event.dtlsMs });
         break;
       case 'peerClosed':
-        this.#settle?.reject(new NegotiationError(`${event.reason}: ${event.detail}`));
+        this.#settle?.reject(new TransportError(event.reason, event.detail));
         this.#end();
         this.#host.onTransportClosed(this.name, event.reason, event.detail);
         break;

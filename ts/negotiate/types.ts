@@ -83,6 +83,17 @@ export interface Subscription {
   close(): void;
 }
 
+/** A transport ended by itself before it was of any use. */
+export class TransportError extends Error {
+  override name = 'TransportError';
+  readonly reason: PeerCloseReason;
+
+  constructor(reason: PeerCloseReason, detail: string) {
+    super(`${reason}: ${detail}`);
+    this.reason = reason;
+  }
+}
+
 export type TransportName = 'publisher' | 'subscriber';
 
 /**
@@ -172,10 +183,27 @@ export interface NegotiationOptions {
   iceLite: boolean;
   /** Asked for each candidate: it changes between ICE restarts. */
   candidatePreference: () => CandidatePreference;
-  useMdns: boolean;
+  addresses: AddressRules;
+  /** Resolves the `.local` names of a client's candidates; without it these are ignored. */
+  mdns?: NameResolver;
   playoutDelay: boolean;
   /** Firefox on Linux and Android: answers list only the preferred video codec. */
   onlyPreferredVideoCodec: boolean;
+}
+
+/** What a client is told of our addresses. */
+export interface AddressRules {
+  /** Internal addresses by the external ones that they are translated to, where that was discovered. */
+  translated: ReadonlyMap<string, string>;
+  /** Offer the internal address beside the external one. */
+  internalToo: boolean;
+  /** Leave out IPv4 addresses that are not translated. */
+  externalOnly: boolean;
+}
+
+export interface NameResolver {
+  /** Never rejects; undefined where the name stays unknown. */
+  resolve(name: string): Promise<string | undefined>;
 }
 
 /** An entry of `room.enabled_codecs` after client rules. */

@@ -7,6 +7,7 @@ import {
   DisabledCodecs,
   Codec as EnabledCodec,
 } from '@livekit/protocol';
+import type { AddressRules } from '../negotiate/types.ts';
 import { codecName, isAudioMime, isRtx, sameMime } from './mime.ts';
 
 /** The `client_configuration` of a join or reconnect response; undefined where no rule applies. */
@@ -46,6 +47,22 @@ export function withRtx(codecs: readonly EnabledCodec[]): EnabledCodec[] {
 export function isFirefox(client: ClientInfo): boolean {
   const browser = client.browser.toLowerCase();
   return browser === 'firefox' || browser === 'firefox mobile';
+}
+
+/**
+ * Firefox makes nothing of a peer-reflexive candidate behind its relay: where our packets leave by an external address
+ * it must know that one and no internal one.
+ */
+export function addressRules(
+  rtc: { translatedAddresses: ReadonlyMap<string, string>; advertiseInternalIp: boolean },
+  client: ClientInfo,
+): AddressRules {
+  const firefox = isFirefox(client);
+  return {
+    translated: rtc.translatedAddresses,
+    internalToo: rtc.advertiseInternalIp && !firefox,
+    externalOnly: firefox && rtc.translatedAddresses.size > 0,
+  };
 }
 
 /** Firefox on Linux and Android takes the first video codec it knows, whatever the answer's order. */

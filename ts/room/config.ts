@@ -46,7 +46,10 @@ export interface RoomConfig {
 
   rtc: {
     useIceLite: boolean;
-    useMdns: boolean;
+    /** Internal addresses of this node by the external ones that they were found to be translated to. */
+    translatedAddresses: ReadonlyMap<string, string>;
+    /** Clients are told the internal address beside the external one. */
+    advertiseInternalIp: boolean;
     reconnectOnPublicationError: boolean;
     reconnectOnSubscriptionError: boolean;
     stunServers: string[];
@@ -114,7 +117,8 @@ export const DEFAULT_ROOM_CONFIG: RoomConfig = {
   video: { dynacastPauseDelayMs: 5000, codecRegressionThreshold: 5 },
   rtc: {
     useIceLite: false,
-    useMdns: false,
+    translatedAddresses: new Map(),
+    advertiseInternalIp: false,
     reconnectOnPublicationError: false,
     reconnectOnSubscriptionError: false,
     stunServers: [],

@@ -14,7 +14,14 @@ import { newParticipantSid } from '../lib/guid.ts';
 import type { MediaParticipantId, WorkerId } from '../media/commands.ts';
 import type { CandidatePreference, Negotiation, NegotiationOptions } from '../negotiate/types.ts';
 import { Background } from './background.ts';
-import { clientConfiguration, connectsByTcp, ignoresCodecOrder, isFirefox, isObs } from './client-rules.ts';
+import {
+  addressRules,
+  clientConfiguration,
+  connectsByTcp,
+  ignoresCodecOrder,
+  isFirefox,
+  isObs,
+} from './client-rules.ts';
 import { type CloseReason, type LeaveAction, leaveRequest } from './close-reason.ts';
 import { ClientCodecs, negotiable } from './codecs.ts';
 import { Connection } from './connection.ts';
@@ -318,7 +325,7 @@ export class Member {
       subscribeCodecs: negotiable(this.codecs.subscribe),
       iceLite: rtc.useIceLite && !params.disableIceLite && gates.iceLite && !isFirefox(client),
       candidatePreference: () => this.transports.preference,
-      useMdns: rtc.useMdns,
+      addresses: addressRules(rtc, client),
       playoutDelay: terms.playoutDelay,
       onlyPreferredVideoCodec: ignoresCodecOrder(client),
     };
