@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { ConnectionMetrics } from './connections.ts';
 import { EdgeMetrics } from './edge.ts';
@@ -23,6 +24,12 @@ test('a scrape shows rooms, participants and what each worker dropped and why', 
   const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
   assert.match(text, /livekit_participant_total\{node_id="ND_1",node_type="SERVER"\} 5/);
   assert.match(text, /sluice_worker_events_total\{worker="1",event="drop_srtp_rejected".*\} 3/);
+  const documented = readFileSync(new URL('../../docs/metrics.md', import.meta.url), 'utf8');
+  const names = [...text.matchAll(/^# HELP ((?:sluice|livekit)_\w+)/gm)].map(([, name]) => name);
+  assert.deepEqual(
+    names.filter((name) => !documented.includes(`\`${name}\``)),
+    [],
+  );
   const again = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
   assert.match(again, /sluice_worker_events_total\{worker="1",event="packets_in".*\} 7/);
   await exporter.close();
