@@ -26,8 +26,8 @@ export class RpcError extends Error {
   /** Details by name, for transports that have a place for them. */
   readonly meta: Readonly<Record<string, string>> | undefined;
 
-  constructor(code: RpcCode, message: string, meta?: Readonly<Record<string, string>>) {
-    super(message);
+  constructor(code: RpcCode, message: string, meta?: Readonly<Record<string, string>>, options?: ErrorOptions) {
+    super(message, options);
     this.code = code;
     this.meta = meta;
   }

@@ -5,6 +5,16 @@ import { Counter, Gauge, Histogram, type Metric } from 'prom-client';
 /** `udp`, `tcp`, `relay-udp`, `relay-tcp` or `relay-tls`. */
 type Path = string;
 
+/** Why somebody did not get in. */
+export type JoinFailure =
+  | 'portsExhausted'
+  | 'transports'
+  | 'roomFull'
+  | 'roomClosed'
+  | 'abandoned'
+  | 'timeout'
+  | 'error';
+
 export class ConnectionMetrics {
   readonly #open = new Gauge({
     name: 'sluice_connections',
@@ -96,7 +106,7 @@ export class ConnectionMetrics {
     this.#fallbacks.inc({ preference });
   }
 
-  joinFailed(reason: string): void {
+  joinFailed(reason: JoinFailure): void {
     this.#joinFailures.inc({ reason });
   }
 }

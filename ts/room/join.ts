@@ -3,6 +3,8 @@
 import { JoinResponse, type ParticipantInfo } from '@livekit/protocol';
 import { mayPublish } from '../auth/grants.ts';
 import { RpcError } from '../lib/rpc-error.ts';
+import type { JoinFailure } from '../metrics/connections.ts';
+import { TransportError } from '../negotiate/types.ts';
 import type { RoomContext } from './context.ts';
 import type { JoinParams, SignalSession, SignalSink } from './contracts.ts';
 import { iceServers } from './ice-servers.ts';
@@ -18,16 +20,7 @@ export async function joinRoom(
   sink: SignalSink,
   abandoned: AbortSignal,
 ): Promise<SignalSession> {
-  room.assertOpenFor(params.identity, params.claims);
-  const member = room.prepare(params, sink);
-  try {
-    await openTransports(member);
-    if (abandoned.aborted) throw new RpcError('canceled', 'the client went away');
-    room.assertOpenFor(params.identity, params.claims);
-  } catch (error) {
-    room.discard(member);
-    throw error;
-  }
+  const member = await admissible(context, room, params, sink, abandoned);
   room.admit(member);
   const session = new Session(room, member, sink);
   welcome(context, room, member);
@@ -35,12 +28,42 @@ export async function joinRoom(
   return session;
 }
 
+async function admissible(
+  { metrics }: RoomContext,
+  room: Room,
+  params: JoinParams,
+  sink: SignalSink,
+  abandoned: AbortSignal,
+): Promise<Member> {
+  let member: Member | undefined;
+  try {
+    room.assertOpenFor(params.identity, params.claims);
+    member = room.prepare(params, sink);
+    await openTransports(member);
+    if (abandoned.aborted) throw new RpcError('canceled', 'the client went away');
+    room.assertOpenFor(params.identity, params.claims);
+    return member;
+  } catch (error) {
+    metrics.joinFailed(joinFailure(error));
+    if (member !== undefined) room.discard(member);
+    throw error;
+  }
+}
+
+function joinFailure(error: unknown): JoinFailure {
+  const cause = error instanceof Error ? error.cause : undefined;
+  if (cause instanceof TransportError) return cause.reason === 'portsExhausted' ? 'portsExhausted' : 'transports';
+  if (!(error instanceof RpcError)) return 'error';
+  if (error.code === 'resource_exhausted') return 'roomFull';
+  return error.code === 'canceled' ? 'abandoned' : 'roomClosed';
+}
+
 async function openTransports(member: Member): Promise<void> {
   try {
     await member.negotiation.ready;
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
-    throw new RpcError('unavailable', `could not open transports: ${text}`);
+    throw new RpcError('unavailable', `could not open transports: ${text}`, undefined, { cause: error });
   }
 }
 

@@ -293,7 +293,10 @@ export class Member {
       },
       askToResume: () => this.askToResume(),
       restartSession: (reason) => this.restartSession(reason),
-      over: (reason, sayLeave) => this.#observer.remove(this, reason, sayLeave),
+      over: (reason, sayLeave) => {
+        if (reason === 'joinTimeout') this.#context.metrics.joinFailed('timeout');
+        this.#observer.remove(this, reason, sayLeave);
+      },
     });
   }
 

@@ -171,6 +171,21 @@ test('lossy UDP brings the client back over TCP where that is asked for', async 
   await scene.close();
 });
 
+test('who does not get in is counted by what kept it out', async () => {
+  const scene = new Scene({ maxParticipants: 1 }, createNegotiation);
+  const failures = (reason: string) => figure(scene, 'sluice_join_failures_total', { reason });
+  scene.engine.portsExhausted = true;
+  await assert.rejects(scene.enter('alice'), /portsExhausted/);
+  assert.equal(await failures('portsExhausted'), 1);
+  scene.engine.portsExhausted = false;
+  await scene.enter('alice');
+  await assert.rejects(scene.enter('bob'));
+  assert.equal(await failures('roomFull'), 1);
+  await scene.clock.advance(60_000);
+  assert.equal(await failures('timeout'), 1);
+  await scene.close();
+});
+
 test('figures follow the path of each transport until it ends', async () => {
   const scene = new Scene();
   const open = (path: string) => figure(scene, 'sluice_connections', { path });

@@ -21,6 +21,8 @@ export class RecordingEngine implements MediaEngine {
   readonly commands: Command[] = [];
   /** What each new peer reports. */
   candidates: Candidate[] = [CANDIDATE];
+  /** New peers find no port. */
+  portsExhausted = false;
   readonly peers = new Map<PeerId, (event: PeerEvent) => void>();
   #lastId = 0;
 
@@ -28,9 +30,12 @@ export class RecordingEngine implements MediaEngine {
     this.commands.push(command);
     // Opens at once, as a worker with free ports does a little later.
     if (command.type === 'openPeer') {
-      queueMicrotask(() =>
-        this.peers.get(command.peer)?.({ type: 'peerOpened', peer: command.peer, candidates: this.candidates }),
-      );
+      const { peer } = command;
+      queueMicrotask(() => {
+        if (this.portsExhausted) {
+          this.peers.get(peer)?.({ type: 'peerClosed', peer, reason: 'portsExhausted', detail: 'none is free' });
+        } else this.peers.get(peer)?.({ type: 'peerOpened', peer, candidates: this.candidates });
+      });
     }
   }
 
