@@ -14,8 +14,12 @@ use sluice_wire::id::WorkerId;
 pub struct EngineConfig {
     /// Worker threads, 1 to 62.
     pub workers: u16,
-    /// Where media comes in.
-    pub udp: UdpPorts,
+    /// Where media comes in over UDP; none where it is to take TCP only.
+    #[serde(default)]
+    pub udp: Option<UdpPorts>,
+    /// Where media comes in over TCP (RFC 6544).
+    #[serde(default)]
+    pub tcp: Option<TcpPort>,
     /// The local addresses that peers may be reached at.
     pub addresses: Vec<AddressConfig>,
     /// Loudness measurement.
@@ -59,6 +63,14 @@ pub enum UdpPorts {
     },
 }
 
+/// The TCP port of an engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TcpPort {
+    /// All peers share it, on every local address.
+    pub port: u16,
+}
+
 /// One local address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -95,6 +107,9 @@ pub enum ConfigError {
     /// A mux without a port.
     #[error("no UDP port to share")]
     NoMuxPort,
+    /// Neither UDP nor TCP.
+    #[error("neither a UDP nor a TCP port for media")]
+    NoPort,
     /// Nothing to bind to.
     #[error("no local address for media")]
     NoAddress,
@@ -113,15 +128,16 @@ impl EngineConfig {
             return Err(ConfigError::Workers(self.workers));
         }
         match &self.udp {
-            UdpPorts::Range {
+            Some(UdpPorts::Range {
                 port_range_start: start,
                 port_range_end: end,
-            } if *start == 0 || end < start => {
+            }) if *start == 0 || end < start => {
                 return Err(ConfigError::EmptyRange(*start, *end));
             }
-            UdpPorts::Mux { mux_ports } if mux_ports.is_empty() => {
+            Some(UdpPorts::Mux { mux_ports }) if mux_ports.is_empty() => {
                 return Err(ConfigError::NoMuxPort);
             }
+            None if self.tcp.is_none() => return Err(ConfigError::NoPort),
             _ => {}
         }
         if self.addresses.is_empty() {
@@ -138,6 +154,14 @@ impl EngineConfig {
             }
         }
         Ok(())
+    }
+
+    /// The UDP ports that all peers share; none where each has its own, or where there is no UDP.
+    pub(crate) fn mux_ports(&self) -> &[u16] {
+        match &self.udp {
+            Some(UdpPorts::Mux { mux_ports }) => mux_ports,
+            Some(UdpPorts::Range { .. }) | None => &[],
+        }
     }
 
     /// The settings of one worker.
@@ -213,18 +237,27 @@ mod tests {
         ));
         assert_eq!(
             range.udp,
-            UdpPorts::Range {
+            Some(UdpPorts::Range {
                 port_range_start: 50000,
                 port_range_end: 60000
-            }
+            })
         );
         assert_eq!(
             mux.udp,
-            UdpPorts::Mux {
+            Some(UdpPorts::Mux {
                 mux_ports: vec![7882]
-            }
+            })
         );
         assert_eq!((range.validate(), mux.validate()), (Ok(()), Ok(())));
+    }
+
+    #[test]
+    fn tcp_alone_is_enough() {
+        let config = parse(&format!(
+            r#"{{"workers":2,"tcp":{{"port":7881}},"addresses":{LOOPBACK}}}"#
+        ));
+        assert_eq!(config.tcp, Some(TcpPort { port: 7881 }));
+        assert_eq!(config.validate(), Ok(()));
     }
 
     #[test]
@@ -240,16 +273,17 @@ mod tests {
         assert_eq!(bad(|c| c.workers = 0), ConfigError::Workers(0));
         assert_eq!(bad(|c| c.workers = 63), ConfigError::Workers(63));
         assert_eq!(
-            bad(|c| c.udp = UdpPorts::Mux { mux_ports: vec![] }),
+            bad(|c| c.udp = Some(UdpPorts::Mux { mux_ports: vec![] })),
             ConfigError::NoMuxPort
         );
         assert_eq!(
-            bad(|c| c.udp = UdpPorts::Range {
+            bad(|c| c.udp = Some(UdpPorts::Range {
                 port_range_start: 9,
                 port_range_end: 8
-            }),
+            })),
             ConfigError::EmptyRange(9, 8)
         );
+        assert_eq!(bad(|c| c.udp = None), ConfigError::NoPort);
         assert_eq!(bad(|c| c.addresses.clear()), ConfigError::NoAddress);
         assert_eq!(
             bad(|c| c.addresses = vec![c.addresses[0]; 2]),

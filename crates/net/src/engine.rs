@@ -173,11 +173,11 @@ fn seats(
     }
     let alarms: Vec<_> = beds.iter().map(|(.., alarm)| alarm.clone()).collect();
     let ports = match config.udp {
-        UdpPorts::Range {
+        Some(UdpPorts::Range {
             port_range_start,
             port_range_end,
-        } => Some(PortBook::new(port_range_start, port_range_end)),
-        UdpPorts::Mux { .. } => None,
+        }) => Some(PortBook::new(port_range_start, port_range_end)),
+        Some(UdpPorts::Mux { .. }) | None => None,
     };
     let cores = affinity::plan(workers, &affinity::allowed_cores(), config.pin_workers);
     let shared = shared_sockets(config)?;
@@ -226,9 +226,10 @@ fn describe(config: &EngineConfig, certificate: &Certificate) -> Result<String, 
 
 /// The other workers on a worker's shared port: with fewer ports than workers they take turns.
 fn sharing(config: &EngineConfig, id: WorkerId) -> Vec<WorkerId> {
-    let UdpPorts::Mux { mux_ports } = &config.udp else {
+    let mux_ports = config.mux_ports();
+    if mux_ports.is_empty() {
         return Vec::new();
-    };
+    }
     let port = |worker: u16| usize::from(worker) % mux_ports.len().max(1);
     (0..config.workers)
         .filter(|&other| other != id.0 && port(other) == port(id.0))
@@ -238,9 +239,10 @@ fn sharing(config: &EngineConfig, id: WorkerId) -> Vec<WorkerId> {
 
 /// Each worker's sockets that all its peers share; none with a port range.
 fn shared_sockets(config: &EngineConfig) -> Result<Vec<Vec<Socket>>, StartError> {
-    let UdpPorts::Mux { mux_ports } = &config.udp else {
+    let mux_ports = config.mux_ports();
+    if mux_ports.is_empty() {
         return Ok((0..config.workers).map(|_| Vec::new()).collect());
-    };
+    }
     let bind = |port: u16, shared: bool| -> Result<Vec<Socket>, StartError> {
         let bound = config.addresses.iter().map(|address| {
             let address = SocketAddr::new(address.bind, port);

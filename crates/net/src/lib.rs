@@ -29,5 +29,5 @@ mod stream;
 mod thread;
 mod waker;
 
-pub use config::{AddressConfig, AudioSettings, ConfigError, EngineConfig, UdpPorts};
+pub use config::{AddressConfig, AudioSettings, ConfigError, EngineConfig, TcpPort, UdpPorts};
 pub use engine::{Engine, StartError, SubmitError};
