@@ -11,7 +11,8 @@ use sluice_sfu::command::{Command, Fingerprint};
 use sluice_sfu::{Certificate, CertificateError};
 use sluice_wire::id::WorkerId;
 
-use crate::config::{ConfigError, EngineConfig, UdpPorts};
+use crate::config::{ConfigError, EngineConfig, TcpPort, UdpPorts};
+use crate::ice_tcp::IceTcp;
 use crate::mailbox::{self, mailbox};
 use crate::mesh::mesh;
 use crate::mux::Handoff;
@@ -19,6 +20,7 @@ use crate::outbox::{Inbox, outboxes};
 use crate::ports::PortBook;
 use crate::socket::Socket;
 use crate::sockets::{Sockets, WAKER};
+use crate::stream::Listener;
 use crate::thread::{self, Seat};
 use crate::{affinity, kernel, waker};
 
@@ -38,8 +40,10 @@ pub enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A port that all peers would share can't be had.
-    #[error("can't bind UDP {address}: {error}")]
+    #[error("can't bind {protocol} {address}: {error}")]
     Bind {
+        /// `UDP` or `TCP`.
+        protocol: &'static str,
         /// Which.
         address: SocketAddr,
         /// Why.
@@ -180,11 +184,13 @@ fn seats(
         Some(UdpPorts::Mux { .. }) | None => None,
     };
     let cores = affinity::plan(workers, &affinity::allowed_cores(), config.pin_workers);
-    let shared = shared_sockets(config)?;
+    let shared = shared_sockets(config)?.into_iter().zip(listeners(config)?);
     let places = beds.into_iter().zip(mesh(&alarms)).zip(shared).zip(cores);
     let mut mailboxes = Vec::with_capacity(workers);
     let mut seats = Vec::with_capacity(workers);
-    for (id, ((((poll, sleeper, alarm), ends), shared), core)) in (0..).map(WorkerId).zip(places) {
+    for (id, ((((poll, sleeper, alarm), ends), (shared, listeners)), core)) in
+        (0..).map(WorkerId).zip(places)
+    {
         let (sender, commands) = mailbox(alarm);
         mailboxes.push(sender);
         let mut sockets = Sockets::new(
@@ -195,6 +201,10 @@ fn seats(
         for socket in shared {
             sockets.add_shared(socket)?;
         }
+        let mut tcp = IceTcp::new(poll.registry().try_clone()?);
+        for listener in listeners {
+            tcp.listen(listener, &config.addresses)?;
+        }
         seats.push(Seat {
             worker: config.worker(id, certificate.clone(), rand::random()),
             engine: Arc::clone(config),
@@ -203,6 +213,7 @@ fn seats(
             commands,
             ends,
             sockets,
+            tcp,
             ports: ports.clone(),
             handoff: Handoff::new(id, sharing(config, id)),
             stop: Arc::clone(stop),
@@ -247,7 +258,7 @@ fn shared_sockets(config: &EngineConfig) -> Result<Vec<Vec<Socket>>, StartError>
         let bound = config.addresses.iter().map(|address| {
             let address = SocketAddr::new(address.bind, port);
             Socket::bind(address, shared, config.receive_buffer_bytes)
-                .map_err(|error| StartError::Bind { address, error })
+                .map_err(|error| bind_error("UDP", address, error))
         });
         bound.collect()
     };
@@ -259,4 +270,31 @@ fn shared_sockets(config: &EngineConfig) -> Result<Vec<Vec<Socket>>, StartError>
         .zip(mux_ports.iter().cycle())
         .map(|(worker, &port)| bind(port, !sharing(config, WorkerId(worker)).is_empty()))
         .collect()
+}
+
+/// Each worker's listeners for ICE-TCP, one per local address; none without it.
+fn listeners(config: &EngineConfig) -> Result<Vec<Vec<Listener>>, StartError> {
+    let Some(TcpPort { port }) = config.tcp else {
+        return Ok((0..config.workers).map(|_| Vec::new()).collect());
+    };
+    let bind = |shared: bool| -> Result<Vec<Listener>, StartError> {
+        let bound = config.addresses.iter().map(|address| {
+            let address = SocketAddr::new(address.bind, port);
+            Listener::bind(address, shared).map_err(|error| bind_error("TCP", address, error))
+        });
+        bound.collect()
+    };
+    // As with UDP: see that nobody else has the port before we share it among ourselves.
+    drop(bind(false)?);
+    (0..config.workers)
+        .map(|_| bind(config.workers > 1))
+        .collect()
+}
+
+fn bind_error(protocol: &'static str, address: SocketAddr, error: io::Error) -> StartError {
+    StartError::Bind {
+        protocol,
+        address,
+        error,
+    }
 }

@@ -15,6 +15,7 @@ mod affinity;
 mod config;
 mod engine;
 mod gather;
+mod ice_tcp;
 mod kernel;
 mod log;
 mod mailbox;

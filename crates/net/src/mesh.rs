@@ -8,10 +8,11 @@ use sluice_sfu::pool::PoolBuffer;
 use sluice_wire::id::WorkerId;
 use sluice_wire::path::Path;
 
+use crate::ice_tcp::Visitor;
 use crate::waker::Alarm;
 
 /// What travels between two workers.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum Hop {
     /// A message of the media plane.
     Link(LinkMessage),
@@ -22,6 +23,8 @@ pub enum Hop {
         /// The bytes.
         bytes: PoolBuffer,
     },
+    /// A connection that another worker is to have.
+    Connection(Box<Visitor>),
     /// "This path is mine": a check from there was answered. Sent to the worker that handed it over.
     Claim {
         /// From the client to the shared port.
@@ -137,6 +140,11 @@ impl Ends {
         (0..self.from.len() as u16).map(WorkerId)
     }
 
+    /// True of a worker that there is, this one included.
+    pub fn knows(&self, worker: WorkerId) -> bool {
+        usize::from(worker.0) < self.from.len()
+    }
+
     /// True where nothing has come in.
     pub fn is_empty(&self) -> bool {
         self.from.iter().flatten().all(Consumer::is_empty)
@@ -178,8 +186,8 @@ impl Hop {
     fn may_drop(&self) -> bool {
         match self {
             Self::Link(message) => message.may_drop(),
-            // The network loses datagrams too, and a claim is said again with the next check.
-            Self::Datagram { .. } | Self::Claim { .. } => true,
+            // The network loses datagrams and connections too, and a claim is said again with the next check.
+            Self::Datagram { .. } | Self::Connection(_) | Self::Claim { .. } => true,
         }
     }
 }

@@ -19,9 +19,9 @@ mod slots;
 mod table;
 
 pub use bytes::ByteStream;
-pub use connection::{CloseReason, Connection, Limits};
+pub use connection::{CloseReason, Limits};
 pub use framer::{Frame, Framer, Malformed, Rfc4571};
 pub use listener::Listener;
 pub use outbound::Urgency;
 pub use slots::StreamSlots;
-pub use table::{Accepted, Key, Received, StreamCounters, Table};
+pub use table::{Accepted, Key, Received, StreamCounters, TOKENS, Table};

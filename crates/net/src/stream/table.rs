@@ -166,9 +166,9 @@ impl<S: ByteStream, F: Framer, T> Table<S, F, T> {
         true
     }
 
-    /// True where something may still be waiting to be read or accepted.
-    pub fn has_ready(&self) -> bool {
-        !self.ready.is_empty() || self.knocked.contains(&true)
+    /// True where something waits to be read, accepted or closed.
+    pub fn has_work(&self) -> bool {
+        !self.ready.is_empty() || !self.doomed.is_empty() || self.knocked.contains(&true)
     }
 
     /// Accepts what waits, a bounded number per call. `make` says what it is to be; None from it closes the stream.
@@ -312,12 +312,12 @@ impl<S: ByteStream, F: Framer, T> Table<S, F, T> {
     }
 
     /// All connections, with what their owner keeps.
-    pub fn iter(&self) -> impl Iterator<Item = (Key, Instant, &T)> {
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (Key, &mut T)> {
         self.slots
-            .iter()
+            .iter_mut()
             .flatten()
             .filter(|slot| !slot.doomed)
-            .map(|slot| (slot.key, slot.connection.opened(), &slot.owned))
+            .map(|slot| (slot.key, &mut slot.owned))
     }
 
     /// Closes a connection with the next [`Table::poll_closed`], behind what waits for it.

@@ -31,12 +31,14 @@ impl Thread {
     pub(super) fn close_ended(&mut self) {
         for peer in self.ended.drain(..) {
             self.seat.sockets.close_peer(peer);
+            self.seat.tcp.close_peer(peer);
         }
     }
 
     fn open_peer(&mut self, now: Instant, open: OpenPeer, outbox: &mut Outbox) {
         let Some(book) = &self.seat.ports else {
-            self.world.open_peer(now, open, self.seat.sockets.shared());
+            let locals = [self.seat.sockets.shared(), self.seat.tcp.addresses()].concat();
+            self.world.open_peer(now, open, &locals);
             return;
         };
         let addresses: Vec<_> = self.seat.engine.addresses.iter().map(|a| a.bind).collect();
@@ -46,7 +48,10 @@ impl Thread {
             Err(error) => return refuse(now, open.peer, error.to_string(), outbox),
         };
         match self.seat.sockets.add_peer(now, open.peer, lease, sockets) {
-            Ok(locals) => self.world.open_peer(now, open, &locals),
+            Ok(mut locals) => {
+                locals.extend_from_slice(self.seat.tcp.addresses());
+                self.world.open_peer(now, open, &locals);
+            }
             Err(error) => refuse(now, open.peer, error.to_string(), outbox),
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use sluice_sfu::pool::SLOT_BYTES;
-use sluice_wire::path::Path;
+use sluice_wire::path::{Path, Via};
 
 use super::Thread;
 use crate::mesh::Hop;
@@ -21,6 +21,7 @@ impl Thread {
                 hops += 1;
                 match hop {
                     Hop::Link(message) => self.world.handle_link(now, from, message),
+                    Hop::Connection(visitor) => self.seat.tcp.handle_visitor(now, *visitor),
                     Hop::Claim { path } => {
                         self.seat.handoff.handle_claim(now, from, path);
                     }
@@ -84,8 +85,15 @@ impl Thread {
         let seat = &mut self.seat;
         let alone = seat.handoff.is_idle();
         while let Some(transmit) = self.world.poll_transmit() {
-            seat.sockets.send(now, &transmit);
-            if alone {
+            match transmit.path.via {
+                Via::Udp => seat.sockets.send(now, &transmit),
+                Via::Tcp => seat.tcp.send(now, &transmit),
+                // There is no relay here.
+                Via::RelayUdp | Via::RelayTcp | Via::RelayTls => {
+                    seat.sockets.counters.refused += 1;
+                }
+            }
+            if alone || transmit.path.via != Via::Udp {
                 continue;
             }
             let path = transmit.path;
@@ -93,6 +101,7 @@ impl Thread {
                 seat.ends.send(host, Hop::Claim { path });
             }
         }
+        seat.tcp.flush(now);
         if !alone {
             seat.handoff.end_turn();
             seat.ends.flush();

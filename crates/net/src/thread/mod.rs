@@ -1,6 +1,7 @@
 //! One worker's thread: its loop, and what one turn of it does in which order.
 
 mod commands;
+mod connections;
 mod datagrams;
 mod reports;
 
@@ -18,6 +19,7 @@ use sluice_wire::id::{PeerId, WorkerId};
 use crate::affinity;
 use crate::config::EngineConfig;
 use crate::gather::Gather;
+use crate::ice_tcp::IceTcp;
 use crate::log::{self, LogSource};
 use crate::mailbox;
 use crate::mesh::Ends;
@@ -26,6 +28,7 @@ use crate::outbox::{EngineReport, Outbox, Report};
 use crate::ports::PortBook;
 use crate::socket::ReceiveSlots;
 use crate::sockets::Sockets;
+use crate::stream::StreamSlots;
 use crate::waker::Sleeper;
 
 /// Everything a thread is given; it shares none of it but the rings' other ends, the book and the flag.
@@ -44,6 +47,8 @@ pub struct Seat {
     pub ends: Ends,
     /// Shared sockets, if any, are in it already.
     pub sockets: Sockets,
+    /// Listeners, if any, are in it already.
+    pub tcp: IceTcp,
     /// Ports for peers; none where they share sockets.
     pub ports: Option<Arc<PortBook>>,
     /// Who else has our shared ports.
@@ -59,6 +64,7 @@ struct Thread {
     seat: Seat,
     world: Worker,
     slots: ReceiveSlots,
+    stream_slots: StreamSlots,
     /// Copies of datagrams for their owners.
     pool: Pool,
     gather: Gather,
@@ -109,6 +115,7 @@ impl Thread {
         Self {
             world: Worker::new(seat.worker.clone(), now),
             slots: ReceiveSlots::new(),
+            stream_slots: StreamSlots::new(),
             pool: Pool::default(),
             gather: Gather::new(now, longest),
             rng: SmallRng::seed_from_u64(seat.worker.seed),
@@ -138,7 +145,7 @@ impl Thread {
     /// One turn. The order is the order of importance; each step is bounded, so that none starves the next.
     /// Returns how many packets moved.
     fn turn(&mut self, now: Instant, outbox: &mut Outbox) -> u64 {
-        let sent_before = self.seat.sockets.counters.sent;
+        let sent_before = self.sent();
         self.saturated = false;
 
         // 1. Commands: rare, and whatever comes in next may depend on them (a route, a subscription).
@@ -150,10 +157,14 @@ impl Thread {
         // 3. Datagrams: a receive buffer that overflows loses media for everybody.
         let datagrams = self.handle_datagrams(now);
 
+        //    Connections behind them: what they carry waits in the kernel rather than being lost.
+        let messages = self.handle_connections(now);
+
         // 4. Timers behind arrivals: an acknowledgement that is here already saves a retransmission.
         if self.world.poll_timeout().is_some_and(|due| due <= now) {
             self.world.handle_timeout(now);
         }
+        self.close_connections(now);
 
         // 5. Fan-out: all packets of the turn per subscriber, so that trains form; and first to the other
         //    workers, which then fan out at the same time as we do.
@@ -167,7 +178,11 @@ impl Thread {
         self.report(now, outbox);
 
         self.close_ended();
-        hops + datagrams + (self.seat.sockets.counters.sent - sent_before)
+        hops + datagrams + messages + (self.sent() - sent_before)
+    }
+
+    fn sent(&self) -> u64 {
+        self.seat.sockets.counters.sent + self.seat.tcp.sent
     }
 
     /// Sleeps until something comes in or is due; a busy worker lets arrivals gather first.
@@ -213,7 +228,9 @@ impl Thread {
             .is_ok()
         {
             for event in &self.events {
-                self.seat.sockets.handle_ready(event.token());
+                if !self.seat.tcp.handle_event(event) {
+                    self.seat.sockets.handle_ready(event.token());
+                }
             }
         }
     }
@@ -221,6 +238,7 @@ impl Thread {
     fn has_work(&self) -> bool {
         let seat = &self.seat;
         seat.sockets.has_ready()
+            || seat.tcp.has_work()
             || !seat.commands.is_empty()
             || !seat.ends.is_empty()
             || seat.stop.load(Ordering::Acquire)
@@ -228,7 +246,8 @@ impl Thread {
 
     fn next_deadline(&self, now: Instant, outbox: &Outbox) -> Option<Instant> {
         let retry = self.seat.ends.has_backlog().then(|| now + BACKLOG_RETRY);
-        [self.world.poll_timeout(), outbox.poll_timeout(), retry]
+        let tcp = self.seat.tcp.poll_timeout();
+        [self.world.poll_timeout(), tcp, outbox.poll_timeout(), retry]
             .into_iter()
             .flatten()
             .min()

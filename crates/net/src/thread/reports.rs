@@ -45,5 +45,6 @@ impl Thread {
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
+        .chain(self.seat.tcp.counters())
     }
 }
