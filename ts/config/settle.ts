@@ -1,6 +1,7 @@
 /** What follows from a loaded file: development mode, keys, deprecated spellings, ranges that depend on others. */
 
 import { isIPv4 } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { isDeepStrictEqual } from 'node:util';
 import { DEV_KEYS, MIN_SECRET_LENGTH, readKeyFile } from './keys.ts';
 import { ConfigError, type Loaded } from './load.ts';
@@ -62,7 +63,7 @@ function applyKeys(config: Config, dev: boolean, needed: boolean): Notice[] {
     if (!dev && !needed) return [];
     if (!dev) throw new ConfigError(['one of key-file or keys must be provided']);
     config.keys = { ...DEV_KEYS };
-    if (config.bind_addresses.length === 0) config.bind_addresses = ['127.0.0.1', '::1'];
+    if (config.bind_addresses.length === 0) config.bind_addresses = loopbacks();
     else config.rtc.ips.includes.push(...config.bind_addresses.filter(isPublicV4).map((ip) => `${ip}/24`));
     return [{ level: 'info', text: 'no keys provided, using placeholder keys' }];
   }
@@ -73,6 +74,12 @@ function applyKeys(config: Config, dev: boolean, needed: boolean): Notice[] {
       level: 'error',
       text: `the secret of key ${key} is too short: at least ${MIN_SECRET_LENGTH} characters are needed to be safe`,
     }));
+}
+
+/** IPv6 may be switched off. */
+function loopbacks(): string[] {
+  const own = Object.values(networkInterfaces()).flatMap((infos) => infos?.map(({ address }) => address) ?? []);
+  return own.includes('::1') ? ['127.0.0.1', '::1'] : ['127.0.0.1'];
 }
 
 function isPublicV4(ip: string): boolean {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { connect } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { afterEach, describe, it } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { constants, deflateRawSync } from 'node:zlib';
@@ -74,6 +74,24 @@ function suite(name: string, create: HttpAppFactory, tls: boolean): void {
         headers: { 'X-Name': 'v' },
       });
       assert.equal(await answer.text(), 'POST /A/b x=%20y v 127.0.0.1 hi');
+    });
+
+    it('listens on the port that it is told, on one address and on all', async () => {
+      for (const host of ['127.0.0.1', '']) {
+        const free = createServer().listen(0);
+        await once(free, 'listening');
+        const { port } = free.address() as AddressInfo;
+        await new Promise((resolve) => free.close(resolve));
+        const app = create(
+          async () => text(200, 'here'),
+          { ...SETTINGS, ...(tls ? { certificate } : {}) },
+          assert.fail,
+        );
+        apps.push(app);
+        assert.equal((await app.listen(host, port)).port, port);
+        assert.equal(await (await fetch(`${http}://127.0.0.1:${port}/`)).text(), 'here');
+        await assert.rejects(app.listen(host, port), /cannot listen/);
+      }
     });
 
     it('keeps every socket that it opened after a while', async () => {

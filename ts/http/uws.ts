@@ -85,7 +85,9 @@ class UwsApp implements HttpApp {
       };
       // The library shares a port silently unless told not to; its types lack the form with host and options.
       const listen = this.#front.listen as unknown as Listen;
-      listen.call(this.#front, host, port, EXCLUSIVE_PORT, settle);
+      // An empty host is none to it, but then it takes the port for one too.
+      if (host === '') this.#front.listen(port, EXCLUSIVE_PORT, settle);
+      else listen.call(this.#front, host, port, EXCLUSIVE_PORT, settle);
     });
   }
 
