@@ -27,7 +27,8 @@ async function serve(flags: Flags): Promise<void> {
   if (config.development) log.info({}, 'starting in development mode');
   for (const { level, text } of notices) log[level]({}, text);
   const server = await createServer(config, log, version());
-  process.on('SIGHUP', () => server.reload(checkConfig(flags, log)));
+  // In development it is the terminal that was closed, and nobody is left to look.
+  if (!config.development) process.on('SIGHUP', () => server.reload(checkConfig(flags, log)));
   const ended = waitForSignals(server, log);
   await server.start();
   await ended;

@@ -197,6 +197,9 @@ class UwsApp implements HttpApp {
           return;
         }
         if (context === undefined) throw new Error('an upgrade reply to a plain request');
+        // A handler that answers at once is still inside the library's own cork, and before the end of the request.
+        await new Promise((resolve) => setImmediate(resolve));
+        if (exchange.aborted.aborted) return;
         exchange.upgraded();
         const attachment: Attachment = { reply, connection: undefined };
         // Not corked: after a corked upgrade the library goes on with the connection as HTTP if its memory happened to stay
