@@ -16,10 +16,8 @@ export function engineSettings(config: Config, addresses: NodeAddresses): Engine
   const turn = turnSettings(known(config, addresses), addresses.media);
   return {
     workers: rtc.workers > 0 ? rtc.workers : Math.min(MAX_WORKERS, Math.max(1, cpus().length)),
-    udp:
-      rtc.udp_port === undefined
-        ? { portRangeStart: rtc.port_range_start, portRangeEnd: rtc.port_range_end }
-        : { muxPorts: portsOf(rtc.udp_port) },
+    ...(rtc.force_tcp ? {} : { udp: udpSettings(rtc) }),
+    ...(rtc.tcp_port === 0 ? {} : { tcp: { port: rtc.tcp_port } }),
     ...(turn === undefined ? {} : { turn }),
     addresses: addresses.media,
     audio: {
@@ -35,6 +33,11 @@ export function engineSettings(config: Config, addresses: NodeAddresses): Engine
       ? { maxFlushIntervalUs: Math.round(rtc.batch_io.max_flush_interval * 1000) }
       : {}),
   };
+}
+
+function udpSettings(rtc: Config['rtc']): NonNullable<EngineConfig['udp']> {
+  if (rtc.udp_port !== undefined) return { muxPorts: portsOf(rtc.udp_port) };
+  return { portRangeStart: rtc.port_range_start, portRangeEnd: rtc.port_range_end };
 }
 
 function portsOf({ start, end }: { start: number; end: number }): number[] {

@@ -118,6 +118,13 @@ test('a key file must not be readable by others', () => {
   assert.deepEqual(Object.keys(settle(load(`key_file: ${path}\n`), false).config.keys), ['filekey']);
 });
 
+test('TCP alone needs a port', () => {
+  assert.throws(
+    () => settle(load(`${KEYS}rtc: { force_tcp: true, tcp_port: 0 }\n`), false),
+    /^ConfigError: rtc\.tcp_port/,
+  );
+});
+
 test('a key that does nothing yet is told once, unless it only repeats its default', () => {
   const { notices } = settle(
     load(`${KEYS}trace: { jaeger_url: "http://localhost" }\nagents: { target_load: 0.7 }\n`),

@@ -123,6 +123,9 @@ function checkRanges(config: Config): void {
   if ((tls.cert_file === '') !== (tls.key_file === '')) {
     throw new ConfigError(['tls: cert_file and key_file must both be set or both be empty']);
   }
+  if (rtc.force_tcp && rtc.tcp_port === 0) {
+    throw new ConfigError(['rtc.tcp_port: rtc.force_tcp needs a port for ICE over TCP, got 0']);
+  }
   if (rtc.udp_port?.start === 0) rtc.udp_port = undefined;
   if (rtc.udp_port === undefined && (rtc.port_range_start === 0 || rtc.port_range_end < rtc.port_range_start)) {
     throw new ConfigError([

@@ -13,8 +13,6 @@ export const NOT_EFFECTIVE: Record<string, string> = {
   'logging.item_sample_initial': 'every line is logged',
   'logging.item_sample_interval': 'every line is logged',
   'logging.pion_level': 'there is no Pion here',
-  'rtc.tcp_port': 'ICE over TCP comes with connectivity',
-  'rtc.force_tcp': 'ICE over TCP comes with connectivity',
   'rtc.use_external_ip': 'address discovery comes with connectivity; set rtc.node_ip',
   'rtc.skip_external_ip_validation': 'address discovery comes with connectivity',
   'rtc.external_ip_only': 'address discovery comes with connectivity',

@@ -7,7 +7,10 @@ import type { Event } from './events.ts';
 /** What the workers are told once: the mirror of `crates/net/src/config.rs`, where each field is explained. */
 export interface EngineConfig {
   workers: number;
-  udp: { portRangeStart: number; portRangeEnd: number } | { muxPorts: number[] };
+  /** Absent for TCP alone. */
+  udp?: { portRangeStart: number; portRangeEnd: number } | { muxPorts: number[] };
+  /** Where ICE over TCP listens, at every address. */
+  tcp?: { port: number };
   turn?: TurnConfig;
   addresses: MediaAddress[];
   audio?: { activeLevel: number; minPercentile: number; updateIntervalMs: number; smoothIntervals: number };

@@ -29,6 +29,8 @@ export interface JoinOptions {
   autoSubscribe?: boolean;
   /** End-to-end encryption with this passphrase. */
   key?: string;
+  /** Nothing but relays. */
+  relayOnly?: boolean;
 }
 
 export interface PictureOptions extends TrackPublishOptions {
@@ -61,6 +63,7 @@ export class PageClient {
       adaptiveStream = false,
       dynacast = false,
       autoSubscribe = true,
+      relayOnly = false,
     } = options;
     const settings: RoomOptions = { singlePeerConnection, adaptiveStream, dynacast };
     if (options.key !== undefined) {
@@ -71,7 +74,8 @@ export class PageClient {
     this.room = new Room(settings);
     this.#record(this.room);
     if (options.key !== undefined) await this.room.setE2EEEnabled(true);
-    await this.room.connect(url, token, { autoSubscribe });
+    const rtcConfig: RTCConfiguration = relayOnly ? { iceTransportPolicy: 'relay' } : {};
+    await this.room.connect(url, token, { autoSubscribe, rtcConfig });
     return this.room.localParticipant.sid;
   }
 
@@ -328,6 +332,22 @@ export class PageClient {
       'a codec in the statistics',
       5_000,
     );
+  }
+
+  /** How each peer connection sends: `udp` or `tcp`, or `relay` and how it reaches that, as in `relay-tls`. */
+  async routes(): Promise<string[]> {
+    const { pcManager } = (this.room as unknown as { engine: { pcManager?: PeerConnections } }).engine;
+    const routes: string[] = [];
+    for (const connection of [pcManager?.publisher, pcManager?.subscriber]) {
+      const report = await connection?.getStats();
+      for (const entry of report?.values() ?? []) {
+        if (entry.type !== 'transport') continue;
+        const local = report?.get(report?.get(entry.selectedCandidatePairId)?.localCandidateId);
+        if (local === undefined) continue;
+        routes.push(local.candidateType === 'relay' ? `relay-${local.relayProtocol}` : local.protocol);
+      }
+    }
+    return routes;
   }
 
   /** Where each peer connection sends to, as in `127.0.0.1:7882` or `[::1]:7882`. */

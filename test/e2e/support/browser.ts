@@ -59,9 +59,11 @@ export class TestBrowser {
     this.#pages = pages;
   }
 
-  static async launch(): Promise<TestBrowser> {
+  /** `flags`: beside those that every test needs. */
+  static async launch(flags: readonly string[] = []): Promise<TestBrowser> {
     const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
-    const [browser, pages] = await Promise.all([chromium.launch({ executablePath, args: FLAGS }), servePages()]);
+    const args = [...FLAGS, ...flags];
+    const [browser, pages] = await Promise.all([chromium.launch({ executablePath, args }), servePages()]);
     return new TestBrowser(browser, pages);
   }
 

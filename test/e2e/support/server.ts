@@ -47,6 +47,8 @@ function defaults(port: number): Record<string, unknown> {
   const rtc: Record<string, unknown> = {
     port_range_start: 50_000,
     port_range_end: 60_000,
+    // Servers of other tests run beside this one.
+    tcp_port: 0,
     node_ip: '127.0.0.1',
     enable_loopback_candidate: true,
     interfaces: { includes: ['lo'] },
@@ -54,8 +56,6 @@ function defaults(port: number): Record<string, unknown> {
   if (process.env.E2E_SERVER === undefined) {
     if (process.env.E2E_WORKERS) rtc.workers = Number(process.env.E2E_WORKERS);
     if (process.env.E2E_PLACEMENT) rtc.worker_placement = process.env.E2E_PLACEMENT;
-  } else {
-    rtc.tcp_port = 0;
   }
   return { port, bind_addresses: ['127.0.0.1'], keys: { [KEY]: SECRET }, logging: { level: 'debug' }, rtc };
 }
