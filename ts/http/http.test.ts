@@ -85,7 +85,7 @@ function suite(name: string, create: HttpAppFactory, tls: boolean): void {
         const app = create(
           async () => text(200, 'here'),
           { ...SETTINGS, ...(tls ? { certificate } : {}) },
-          assert.fail,
+          (error) => assert.fail(String(error)),
         );
         apps.push(app);
         assert.equal((await app.listen(host, port)).port, port);

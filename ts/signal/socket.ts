@@ -56,6 +56,7 @@ export class SignalConnection implements SignalSink {
   readonly #budget = new RequestBudget();
   #heardAt = 0;
   #pings: NodeJS.Timeout | undefined;
+  #silence: NodeJS.Timeout | undefined;
   #deadline: NodeJS.Timeout | undefined;
 
   constructor(frames: SharedFrames, log: ConnectionLog) {
@@ -100,6 +101,7 @@ export class SignalConnection implements SignalSink {
     this.#state = { name: 'open', socket, session };
     this.#heardAt = Date.now();
     this.#pings = setInterval(() => this.#ping(), PING_INTERVAL_MS);
+    this.#awaitSilence(SILENCE_MS);
     if (before.name === 'waiting') {
       for (const message of before.queue) socket.send(encodeResponse(message, this.#mode));
       if (before.ended) this.#drain(socket);
@@ -156,13 +158,22 @@ export class SignalConnection implements SignalSink {
 
   #ping(): void {
     const state = this.#state;
-    if (state.name !== 'open') return;
-    if (Date.now() - this.#heardAt > SILENCE_MS) {
-      this.#log.debug({}, 'signal connection is silent');
-      state.socket.terminate();
-    } else {
-      state.socket.ping();
-    }
+    if (state.name === 'open') state.socket.ping();
+  }
+
+  /** A half-open connection says nothing of its end: without any sign of life it is cut. */
+  #awaitSilence(ms: number): void {
+    this.#silence = setTimeout(() => {
+      const state = this.#state;
+      if (state.name !== 'open') return;
+      const silent = Date.now() - this.#heardAt;
+      if (silent < SILENCE_MS) {
+        this.#awaitSilence(SILENCE_MS - silent);
+      } else {
+        this.#log.debug({}, 'signal connection is silent');
+        state.socket.terminate();
+      }
+    }, ms);
   }
 
   /** Ends a connection because of what the client sent. */
@@ -199,12 +210,14 @@ export class SignalConnection implements SignalSink {
 
   #stopPings(): void {
     clearInterval(this.#pings);
+    clearTimeout(this.#silence);
   }
 }
 
-const PING_INTERVAL_MS = 10_000;
-/** Three pings without any sign of life: the connection is half open. */
-const SILENCE_MS = 30_000;
+/** Twice as often as livekit-server, so that an answer has 10 s to come within the time below. */
+const PING_INTERVAL_MS = 5000;
+/** The `ping_timeout` that clients are told, for them and for us alike (acceptance 31). */
+const SILENCE_MS = 15_000;
 /** How long messages of the end may take to be written. */
 const FLUSH_MS = 250;
 const NORMAL_CLOSURE = 1000;
