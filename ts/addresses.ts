@@ -9,6 +9,7 @@ import type { Log } from './log/log.ts';
 import { type CandidateAddress, candidateAddresses, listening, localAddresses } from './media/addresses.ts';
 import { DEFAULT_STUN_SERVERS, discoverExternal, parseStunServer } from './media/external-address.ts';
 import type { MediaAddress } from './media/native.ts';
+import { assertPortsFree } from './ports.ts';
 
 export interface NodeAddresses {
   /** One for each address that clients are told. */
@@ -27,25 +28,39 @@ export interface NodeAddresses {
  * @throws ConfigError where no address is left, or none that clients elsewhere could use although they were asked for.
  */
 export async function nodeAddresses(
-  { rtc }: Config,
+  config: Config,
   interfaces: NodeJS.Dict<NetworkInterfaceInfo[]>,
   log: Pick<Log, 'info'>,
   discover = discoverExternal,
 ): Promise<NodeAddresses> {
+  const { rtc } = config;
   const stunServers = rtc.stun_servers.length === 0 ? DEFAULT_STUN_SERVERS : rtc.stun_servers;
   const malformed = stunServers.filter((server) => parseStunServer(server) === undefined);
   if (rtc.use_external_ip && malformed.length > 0) {
     throw new ConfigError(malformed.map((server) => `rtc.stun_servers: expected host:port, got ${server}`));
   }
   const options = { nodeIp: rtc.node_ip, loopback: rtc.enable_loopback_candidate, externalOnly: rtc.external_ip_only };
+  const locals = orComplain(() => localAddresses({ interfaces: rtc.interfaces, ips: rtc.ips }, interfaces));
+  if (!rtc.use_external_ip)
+    return of(
+      rtc.node_ip,
+      orComplain(() => candidateAddresses(options, locals)),
+    );
+  const ips = listening(locals, options.loopback).map(({ ip }) => ip);
+  // A port that is taken would look like a STUN server that does not answer.
+  await assertPortsFree(config, ips);
+  log.info({ stunServers }, 'asking STUN servers for the external addresses');
+  const selfCheck = !rtc.skip_external_ip_validation;
+  const discovery = await discover(ips, { stunServers, ports: portsToAskFrom(rtc), selfCheck });
+  return of(
+    rtc.node_ip,
+    orComplain(() => candidateAddresses({ ...options, discovery }, locals)),
+  );
+}
+
+function orComplain<T>(choose: () => T): T {
   try {
-    const locals = localAddresses({ interfaces: rtc.interfaces, ips: rtc.ips }, interfaces);
-    if (!rtc.use_external_ip) return of(rtc.node_ip, candidateAddresses(options, locals));
-    log.info({ stunServers }, 'asking STUN servers for the external addresses');
-    const ips = listening(locals, options.loopback).map(({ ip }) => ip);
-    const selfCheck = !rtc.skip_external_ip_validation;
-    const discovery = await discover(ips, { stunServers, ports: portsToAskFrom(rtc), selfCheck });
-    return of(rtc.node_ip, candidateAddresses({ ...options, discovery }, locals));
+    return choose();
   } catch (error) {
     throw new ConfigError([(error as Error).message]);
   }

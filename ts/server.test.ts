@@ -24,6 +24,7 @@ function config(port = 0): Config {
       interfaces: { includes: ['lo'] },
       port_range_start: 53_000,
       port_range_end: 53_100,
+      tcp_port: 0,
     },
   });
 }

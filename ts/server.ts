@@ -48,6 +48,7 @@ import { ConnectionMetrics } from './metrics/connections.ts';
 import { EdgeMetrics } from './metrics/edge.ts';
 import { MetricsExporter } from './metrics/exporter.ts';
 import { createNegotiation } from './negotiate/negotiation.ts';
+import { assertPortsFree } from './ports.ts';
 import { systemClock } from './room/clock.ts';
 import type { RoomContext } from './room/context.ts';
 import { Preferences } from './room/preferences.ts';
@@ -78,6 +79,10 @@ export async function createServer(config: Config, log: Log, version: string): P
   if (api !== undefined) checkPair(api, readPair(api), new Date());
   const addresses = await nodeAddresses(config, networkInterfaces(), log);
   logAddresses(addresses, log);
+  await assertPortsFree(
+    config,
+    addresses.media.map(({ bind }) => bind),
+  );
   return new SluiceServer(config, addresses, log, version);
 }
 
