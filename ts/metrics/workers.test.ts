@@ -12,6 +12,7 @@ const COUNTS: [string, number][][] = [
     ['turn_bytes_to_peer', 1000],
     ['turn_dropped_no_permission', 1],
     ['tcp_accepted', 4],
+    ['tcp_connections', 3],
     ['tcp_closed_slow', 1],
   ],
   [
@@ -38,6 +39,7 @@ test('TURN and ICE over TCP are summed over workers and told by reason, all else
     'sluice_turn_bytes_total{direction="to_peer"} 1000',
     'sluice_turn_drops_total{reason="no_permission"} 1',
     'sluice_ice_tcp_accepted_total 4',
+    'sluice_ice_tcp_connections 3',
     'sluice_ice_tcp_closed_total{reason="slow"} 1',
     'sluice_ice_tcp_drops_total{reason="full"} 5',
   ]) {

@@ -82,15 +82,25 @@ function families(): Family[] {
       metric: counter('sluice_turn_drops_total', 'What the TURN server did not relay, by reason', ['reason']),
     },
     {
+      prefix: 'tcp_connections',
+      metric: new Gauge({
+        name: 'sluice_ice_tcp_connections',
+        help: 'Connections for ICE over TCP that are open now',
+        registers: [],
+      }),
+    },
+    {
+      prefix: 'tcp_refused',
+      metric: counter('sluice_ice_tcp_refused_total', 'Connections for ICE over TCP closed at once: too many are open'),
+    },
+    {
       prefix: 'tcp_accepted',
       metric: counter('sluice_ice_tcp_accepted_total', 'Connections taken for ICE over TCP'),
     },
     {
       prefix: 'tcp_closed_',
       label: 'reason',
-      metric: counter('sluice_ice_tcp_closed_total', 'Connections for ICE over TCP that we closed, by reason', [
-        'reason',
-      ]),
+      metric: counter('sluice_ice_tcp_closed_total', 'Connections for ICE over TCP that ended, by reason', ['reason']),
     },
     {
       prefix: 'tcp_dropped_',
