@@ -1,8 +1,10 @@
 //! The seam: commands in, reports out, in batches; no logic. `ts/media/native.ts` is its only caller.
 
-use napi::Status;
-use napi::bindgen_prelude::{Function, Unknown};
+use std::sync::Arc;
+
+use napi::bindgen_prelude::{Function, Object, Unknown};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi::{Env, Status};
 use napi_derive::napi;
 use sluice_net::{EngineConfig, SubmitError};
 
@@ -76,6 +78,46 @@ impl Engine {
     #[napi]
     pub fn close(&mut self) {
         self.running = None;
+    }
+}
+
+/// The client side of `sluice doctor`.
+#[napi]
+pub struct Prober {
+    prober: Arc<sluice_net::Prober>,
+}
+
+#[napi]
+impl Prober {
+    /// Makes the certificate that all of its probes show.
+    #[napi(constructor)]
+    pub fn new() -> napi::Result<Self> {
+        let prober = sluice_net::Prober::new()
+            .map_err(|error| napi::Error::new(Status::GenericFailure, error.to_string()))?;
+        Ok(Self {
+            prober: Arc::new(prober),
+        })
+    }
+
+    /// The certificate's SHA-256 fingerprint.
+    #[napi]
+    pub fn fingerprint(&self) -> String {
+        self.prober.fingerprint()
+    }
+
+    /// Tries one way into a server, on a thread of its own; the report as JSON. Rejects for a malformed request.
+    #[napi(ts_return_type = "Promise<string>")]
+    pub fn probe<'env>(&self, env: &'env Env, request_json: String) -> napi::Result<Object<'env>> {
+        let (deferred, promise) = env.create_deferred()?;
+        let prober = self.prober.clone();
+        std::thread::Builder::new()
+            .name("probe".to_owned())
+            .spawn(move || match prober.run(&request_json) {
+                Ok(report) => deferred.resolve(move |_| Ok(report)),
+                Err(error) => deferred.reject(invalid(error.to_string())),
+            })
+            .map_err(|error| napi::Error::new(Status::GenericFailure, error.to_string()))?;
+        Ok(promise)
     }
 }
 

@@ -23,6 +23,7 @@ mod mesh;
 mod mux;
 mod outbox;
 mod ports;
+mod probe;
 mod socket;
 mod sockets;
 mod steady;
@@ -32,3 +33,4 @@ mod waker;
 
 pub use config::{AddressConfig, AudioSettings, ConfigError, EngineConfig, TcpPort, UdpPorts};
 pub use engine::{Engine, StartError, SubmitError};
+pub use probe::{ProbeError, Prober};

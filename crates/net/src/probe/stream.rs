@@ -1,0 +1,179 @@
+//! Messages on a stream: behind their length (RFC 4571), or telling it themselves (RFC 8656 section 12.5).
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use sluice_wire::framing;
+
+use super::left;
+use super::link::{Link, is_quiet};
+
+/// How messages lie in the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// RFC 4571.
+    Packets,
+    /// STUN messages and ChannelData.
+    Turn,
+}
+
+/// A stream whose reads can be made to end.
+pub(super) trait TimedStream: Read + Write + Send {
+    /// The socket below.
+    fn socket(&self) -> &TcpStream;
+}
+
+impl TimedStream for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+}
+
+/// A TCP connection.
+pub(super) fn connect(server: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&server, CONNECT_PATIENCE)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(WRITE_PATIENCE))?;
+    stream.set_write_timeout(Some(WRITE_PATIENCE))?;
+    Ok(stream)
+}
+
+/// A stream with frames.
+pub(super) struct StreamLink<S> {
+    stream: S,
+    framing: Framing,
+    /// Arrived, and not handed out yet.
+    arrived: Vec<u8>,
+}
+
+impl<S: TimedStream> StreamLink<S> {
+    pub(super) fn new(stream: S, framing: Framing) -> Self {
+        Self {
+            stream,
+            framing,
+            arrived: Vec::new(),
+        }
+    }
+
+    fn next_message(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let Some((message, end)) = self.framing.first(&self.arrived)? else {
+            return Ok(None);
+        };
+        let whole = self.arrived.get(message).map(<[u8]>::to_vec);
+        self.arrived.drain(..end);
+        Ok(whole)
+    }
+}
+
+impl<S: TimedStream> Link for StreamLink<S> {
+    fn send(&mut self, message: &[u8]) -> io::Result<()> {
+        let frame = self.framing.wrap(message)?;
+        self.stream.write_all(&frame)?;
+        self.stream.flush()
+    }
+
+    fn receive(&mut self, deadline: Instant) -> io::Result<Option<Vec<u8>>> {
+        loop {
+            if let Some(message) = self.next_message()? {
+                return Ok(Some(message));
+            }
+            let Some(patience) = left(deadline) else {
+                return Ok(None);
+            };
+            self.stream.socket().set_read_timeout(Some(patience))?;
+            let mut buffer = [0; 4096];
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return Err(closed()),
+                Ok(len) => self.arrived.extend(buffer.iter().take(len)),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if is_quiet(&error) => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn is_lossy(&self) -> bool {
+        false
+    }
+}
+
+impl Framing {
+    /// Where the first message of the stream lies, and where the next one begins.
+    fn first(self, stream: &[u8]) -> io::Result<Option<(std::ops::Range<usize>, usize)>> {
+        match self {
+            Self::Packets => {
+                let packet = framing::first_packet(stream)
+                    .map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
+                Ok(packet.map(|packet| (packet.clone(), packet.end)))
+            }
+            Self::Turn => first_turn_message(stream),
+        }
+    }
+
+    fn wrap(self, message: &[u8]) -> io::Result<Vec<u8>> {
+        let mut frame = Vec::with_capacity(message.len() + 4);
+        match self {
+            Self::Packets => {
+                let header = framing::header(message.len())
+                    .ok_or_else(|| io::Error::from(ErrorKind::InvalidInput))?;
+                frame.extend(header);
+                frame.extend(message);
+            }
+            Self::Turn => {
+                frame.extend(message);
+                frame.resize(message.len().next_multiple_of(4), 0);
+            }
+        }
+        Ok(frame)
+    }
+}
+
+/// The two first bits tell which it is; ChannelData is padded, and its length does not count that.
+fn first_turn_message(stream: &[u8]) -> io::Result<Option<(std::ops::Range<usize>, usize)>> {
+    let Some(([first, _, l0, l1], _)) = stream.split_first_chunk::<4>() else {
+        return Ok(None);
+    };
+    let body = usize::from(u16::from_be_bytes([*l0, *l1]));
+    let (len, end) = match first >> 6 {
+        0 => (STUN_HEADER + body, STUN_HEADER + body),
+        1 => (
+            CHANNEL_HEADER + body,
+            CHANNEL_HEADER + body.next_multiple_of(4),
+        ),
+        _ => {
+            return Err(io::Error::new(
+                ErrorKind::InvalidData,
+                "what answers does not speak TURN",
+            ));
+        }
+    };
+    Ok((stream.len() >= end).then_some((0..len, end)))
+}
+
+fn closed() -> io::Error {
+    io::Error::new(ErrorKind::UnexpectedEof, "the server closed the connection")
+}
+
+const STUN_HEADER: usize = 20;
+const CHANNEL_HEADER: usize = 4;
+/// Three SYNs: a second one that is lost still leaves time for the third.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+/// Also of a TLS handshake's reads.
+const WRITE_PATIENCE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turn_messages_tell_their_length_themselves() {
+        let stun = [&[0, 1, 0, 4][..], &[0; 20]].concat();
+        assert_eq!(first_turn_message(&stun).unwrap(), Some((0..24, 24)));
+        let channel = [0x40, 0, 0, 1, 9, 0, 0, 0];
+        assert_eq!(first_turn_message(&channel).unwrap(), Some((0..5, 8)));
+        assert_eq!(first_turn_message(&channel[..7]).unwrap(), None);
+        assert!(first_turn_message(b"HTTP/1.1 400").is_ok_and(|found| found.is_none()));
+        assert!(first_turn_message(&[0x80, 0, 0, 0]).is_err());
+    }
+}
