@@ -17,7 +17,7 @@ export const KEY = 'testkey';
 export const SECRET = 'a secret that is long enough for a test';
 
 export interface TestServer {
-  /** `ws://127.0.0.1:port` */
+  /** `ws://127.0.0.1:port`, or `wss` with `tls` in the configuration. */
   url: string;
   httpUrl: string;
   process: ChildProcess;
@@ -31,7 +31,8 @@ export async function startServer(extra: Record<string, unknown> = {}): Promise<
   const port = await freePort();
   const config = merge(defaults(port), extra);
   const server = spawnServer(['--config-body', stringify(config)]);
-  const url = `http://127.0.0.1:${port}`;
+  // Certificates of tests are their own, so `NODE_TLS_REJECT_UNAUTHORIZED=0` has to be set for these.
+  const url = `${'tls' in extra ? 'https' : 'http'}://127.0.0.1:${port}`;
   await untilHealthy(server, url);
   return {
     url: url.replace('http', 'ws'),
