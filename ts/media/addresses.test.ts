@@ -67,6 +67,7 @@ test('an address of two interfaces is taken once', () => {
 test('interfaces are chosen by name', () => {
   assert.deepEqual(addresses({ interfaces: { includes: ['eth0'], excludes: [] } }), ['10.0.0.5', '2001:db8::5']);
   assert.deepEqual(addresses({ interfaces: { includes: [], excludes: ['eth0'] } }), ['172.17.0.1']);
+  assert.deepEqual(addresses({ interfaces: { includes: ['docker0'], excludes: ['docker0'] } }), ['172.17.0.1']);
 });
 
 test('addresses are chosen by range, of either family', () => {

@@ -56,7 +56,7 @@ export interface CandidateAddress extends MediaAddress {
   note?: { level: 'warn' | 'error'; text: string };
 }
 
-/** Link-local addresses are never among them. Throws where a filter is no CIDR range. */
+/** Includes win over excludes; link-local addresses are never among them. Throws where a filter is no CIDR range. */
 export function localAddresses(
   { interfaces: names, ips }: LocalFilters,
   interfaces: NodeJS.Dict<NetworkInterfaceInfo[]>,
@@ -64,12 +64,10 @@ export function localAddresses(
   const included = ranges(ips.includes);
   const excluded = ranges(ips.excludes);
   return Object.entries(interfaces)
-    .filter(([name]) => names.includes.length === 0 || names.includes.includes(name))
-    .filter(([name]) => !names.excludes.includes(name))
+    .filter(([name]) => (names.includes.length > 0 ? names.includes.includes(name) : !names.excludes.includes(name)))
     .flatMap(([name, infos]) => (infos ?? []).map((info) => ({ name, ...info })))
     .filter(({ address }) => !holds(LINK_LOCAL, address))
-    .filter(({ address }) => ips.includes.length === 0 || holds(included, address))
-    .filter(({ address }) => !holds(excluded, address))
+    .filter(({ address }) => (ips.includes.length > 0 ? holds(included, address) : !holds(excluded, address)))
     .map(({ name, address, internal }) => ({ ip: address, interface: name, loopback: internal }));
 }
 
@@ -103,7 +101,7 @@ export function candidateAddresses(options: AddressOptions, locals: readonly Loc
       options,
     ),
   ];
-  if (discovery !== undefined && !candidates.some(isKnownOutside)) {
+  if (discovery !== undefined && nodeIp.v4 + nodeIp.v6 === '' && !candidates.some(isKnownOutside)) {
     throw new Error(discoveryFailed(discovery.found));
   }
   if (candidates.length === 0) throw new Error('no local address is left for media: see rtc.interfaces and rtc.ips');
