@@ -8,6 +8,7 @@
  * The clocks start once per attempt; a restart after a failure that the client reported is a new attempt.
  */
 
+import type { ConnectTimes } from '../negotiate/types.ts';
 import type { Clock, Timer } from './clock.ts';
 import type { UsedPath } from './fallback.ts';
 import { type Pair, usedPath } from './transport-path.ts';
@@ -27,7 +28,7 @@ export class TransportWatch {
   readonly #options: WatchOptions;
   #startedAt: number | undefined;
   #iceAt: number | undefined;
-  #connectMs: number | undefined;
+  #times: ConnectTimes | undefined;
   #timer: Timer | undefined;
   #pair: Pair | undefined;
   /** Since the last restart; kept when the pair is lost. */
@@ -47,8 +48,8 @@ export class TransportWatch {
   }
 
   /** How long ICE and DTLS took; undefined while they have not stood yet. */
-  get connectMs(): number | undefined {
-    return this.#connectMs;
+  get times(): ConnectTimes | undefined {
+    return this.#times;
   }
 
   /** True where it stood, and not for long. */
@@ -74,16 +75,16 @@ export class TransportWatch {
     const now = this.#options.clock.now();
     this.#iceAt = now;
     this.#timer?.cancel();
-    if (this.#connectMs === undefined) {
+    if (this.#times === undefined) {
       const iceMs = now - (this.#startedAt ?? now);
       this.#await(clamp(3 * iceMs, LEAST_DTLS_MS, MOST_DTLS_MS), 'dtlsTimeout');
     }
     return true;
   }
 
-  established(connectMs: number): void {
+  established(times: ConnectTimes): void {
     this.#timer?.cancel();
-    this.#connectMs = connectMs;
+    this.#times = times;
   }
 
   /** Media goes along this pair from now on; undefined where there is none any more. */

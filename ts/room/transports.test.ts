@@ -202,6 +202,20 @@ test('figures follow the path of each transport until it ends', async () => {
   );
 });
 
+test('a handshake that ends before a pair is nominated is told with the pair', async () => {
+  const scene = new Scene();
+  const { host } = (await scene.join('alice')).negotiation;
+  host.onIceState('subscriber', 'checking', null);
+  host.onConnected('subscriber', true, { iceMs: 20, dtlsMs: 0 });
+  const observed = () => figure(scene, 'sluice_ice_duration_seconds', { path: 'udp', le: '0.025' });
+  assert.equal(await observed(), 0);
+  host.onIceState('subscriber', 'connected', UDP);
+  assert.equal(await observed(), 1);
+  host.onIceState('subscriber', 'connected', TCP);
+  assert.equal(await observed(), 1);
+  await scene.close();
+});
+
 test('where TCP is preferred no UDP candidate passes, in either direction', async () => {
   const scene = new Scene({}, createNegotiation);
   scene.engine.candidates = [

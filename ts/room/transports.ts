@@ -35,6 +35,8 @@ export class Transports {
   readonly #fallback: Fallback;
   readonly #watches: Record<TransportName, TransportWatch>;
   readonly #madeAt: number;
+  /** Those whose connecting was told. */
+  readonly #told = new Set<TransportName>();
 
   constructor(options: TransportsOptions) {
     const { clock, settings, clientTcp, preference, heardAt } = options;
@@ -114,20 +116,25 @@ export class Transports {
     watch.setPair(pair);
     if (former?.text === pair?.text) return;
     if (former?.via !== pair?.via) metrics.pathChanged(former?.via, pair?.via);
-    if (pair === undefined || watch.connectMs === undefined) return;
-    log.info({ transport: name, path: pair.via, pair: pair.text, from: former?.via }, 'path changed');
+    if (pair === undefined || watch.times === undefined) return;
+    if (this.#told.has(name)) log.info({ transport: name, path: pair.via, pair: pair.text }, 'path changed');
+    else this.#tellConnected(name, pair, watch.times);
   }
 
-  connected(name: TransportName, primary: boolean, { iceMs, dtlsMs }: ConnectTimes): void {
-    const { connection, metrics, log } = this.#options;
+  /** Once both are known: an early handshake may end before anything is nominated. */
+  #tellConnected(name: TransportName, pair: Pair, { iceMs, dtlsMs }: ConnectTimes): void {
+    const { metrics, log } = this.#options;
+    this.#told.add(name);
+    metrics.connected(pair.via, iceMs, dtlsMs);
+    log.info({ transport: name, path: pair.via, pair: pair.text, iceMs, dtlsMs }, 'transport connected');
+  }
+
+  connected(name: TransportName, primary: boolean, times: ConnectTimes): void {
+    const { connection, metrics } = this.#options;
     const watch = this.#watches[name];
-    watch.established(iceMs + dtlsMs);
+    watch.established(times);
     metrics.reached(name, 'connected');
-    const pair = watch.standing;
-    if (pair !== undefined) {
-      metrics.connected(pair.via, iceMs, dtlsMs);
-      log.info({ transport: name, path: pair.via, pair: pair.text, iceMs, dtlsMs }, 'transport connected');
-    }
+    if (watch.standing !== undefined) this.#tellConnected(name, watch.standing, times);
     connection.connected(primary);
   }
 
