@@ -74,9 +74,10 @@ export interface Server {
 
 /** Builds a server; throws where the media plane, or TLS, can't start with this configuration. */
 export async function createServer(config: Config, log: Log, version: string): Promise<Server> {
-  const api = apiCertificate(config);
   // Before anything is started that would have to be ended again.
-  if (api !== undefined) checkPair(api, readPair(api), new Date());
+  for (const source of [apiCertificate(config), turnCertificate(config)]) {
+    if (source !== undefined) checkPair(source, readPair(source), now());
+  }
   const addresses = await nodeAddresses(config, networkInterfaces(), log);
   logAddresses(addresses, log);
   await assertPortsFree(
@@ -353,9 +354,8 @@ class SluiceServer implements Server {
         http: this.#http.name,
         scheme: this.#scheme,
         ...(bind_addresses.length === 0 ? {} : { bindAddresses: bind_addresses }),
-        ...(rtc.udp_port === undefined
-          ? { 'rtc.portICERange': [rtc.port_range_start, rtc.port_range_end] }
-          : { 'rtc.portUDP': rtc.udp_port }),
+        ...(rtc.tcp_port === 0 ? {} : { 'rtc.portTCP': rtc.tcp_port }),
+        ...(rtc.force_tcp ? {} : udpPorts(rtc)),
         ...(region === '' ? {} : { region }),
       },
       'starting LiveKit server',
@@ -387,6 +387,11 @@ function mdnsResolver({ candidates }: NodeAddresses, log: Log): MdnsResolver {
     .filter(({ bind }) => bind !== '::')
     .map(({ bind, interface: name }) => ({ ip: bind, interface: name }));
   return new MdnsResolver({ locals, onError: (error) => log.warn({ error: error.message }, 'rtc.use_mdns') });
+}
+
+function udpPorts(rtc: Config['rtc']): Record<string, unknown> {
+  if (rtc.udp_port !== undefined) return { 'rtc.portUDP': rtc.udp_port };
+  return { 'rtc.portICERange': [rtc.port_range_start, rtc.port_range_end] };
 }
 
 function urlHost(bound: string): string {
