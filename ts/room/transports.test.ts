@@ -49,7 +49,7 @@ async function figure(scene: Scene, name: string, labels: Record<string, string>
   const metric = scene.metrics.all.find((candidate) => (candidate as unknown as { name: string }).name === name);
   const { values } = (await metric?.get()) ?? { values: [] };
   const wanted = Object.entries(labels);
-  const found = values.find((value) => wanted.every(([key, text]) => value.labels[key] === text));
+  const found = values.find((value) => wanted.every(([key, text]) => String(value.labels[key]) === text));
   return found?.value ?? 0;
 }
 
