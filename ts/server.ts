@@ -26,6 +26,7 @@ import { LocalStore } from './cluster/local-store.ts';
 import { LocalNode } from './cluster/node.ts';
 import type { Router } from './cluster/types.ts';
 import type { Config } from './config/schema.ts';
+import { fileLimitWarning } from './file-limit.ts';
 import { chooseHttpApp } from './http/choose.ts';
 import { addDemoRoutes } from './http/demo-routes.ts';
 import { liveness, readiness } from './http/health.ts';
@@ -74,6 +75,8 @@ export interface Server {
 
 /** Builds a server; throws where the media plane, or TLS, can't start with this configuration. */
 export async function createServer(config: Config, log: Log, version: string): Promise<Server> {
+  const limit = fileLimitWarning(config);
+  if (limit !== undefined) log.warn({}, limit);
   // Before anything is started that would have to be ended again.
   for (const source of [apiCertificate(config), turnCertificate(config)]) {
     if (source !== undefined) checkPair(source, readPair(source), now());
