@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import { DisconnectReason, LeaveRequest_Action, SignalResponse } from '@livekit/protocol';
+import { DisconnectReason, LeaveRequest_Action, SignalRequest, SignalResponse } from '@livekit/protocol';
 import { AccessToken } from 'livekit-server-sdk';
 import { pino } from 'pino';
 import { WebSocket } from 'ws';
@@ -51,6 +51,33 @@ test('a closing server says goodbye, and every part of it ends', async () => {
   assert.equal(last.value.reason, DisconnectReason.SERVER_SHUTDOWN);
   assert.equal(last.value.action, LeaveRequest_Action.DISCONNECT);
   await assert.rejects(fetch(`http://${host}:${port}/`));
+});
+
+test('with its port range used up the server refuses one join, and goes on', async () => {
+  const tight = config();
+  // A client of this protocol has two transports.
+  Object.assign(tight.rtc, { port_range_start: 53_201, port_range_end: 53_202 });
+  const server = await createServer(tight, log, '0.0.0');
+  await server.start();
+  const { port } = server.addresses[0] ?? assert.fail('no address');
+  const join = async (identity: string) => {
+    const token = new AccessToken('key', 'secret', { identity });
+    token.addGrant({ roomJoin: true, room: 'r' });
+    return new WebSocket(`ws://127.0.0.1:${port}/rtc?protocol=17&access_token=${await token.toJwt()}`);
+  };
+  const alice = await join('alice');
+  await once(alice, 'message');
+  const bob = await join('bob');
+  const [, refusal] = await once(bob, 'unexpected-response');
+  assert.equal(refusal.statusCode, 503);
+  const text = (await refusal.toArray()).join('');
+  assert.match(text, /resource exhausted.*rtc.port_range_start/);
+
+  alice.send(new SignalRequest({ message: { case: 'leave', value: {} } }).toBinary());
+  await once(alice, 'close');
+  const again = await join('bob');
+  await once(again, 'message');
+  await server.close();
 });
 
 test('a port that is taken is an error that names it, and nothing is left running', async () => {

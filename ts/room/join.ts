@@ -52,10 +52,14 @@ async function admissible(
 
 function joinFailure(error: unknown): JoinFailure {
   const cause = error instanceof Error ? error.cause : undefined;
-  if (cause instanceof TransportError) return cause.reason === 'portsExhausted' ? 'portsExhausted' : 'transports';
+  if (cause instanceof TransportError) return exhausted(cause) ? 'portsExhausted' : 'transports';
   if (!(error instanceof RpcError)) return 'error';
   if (error.code === 'resource_exhausted') return 'roomFull';
   return error.code === 'canceled' ? 'abandoned' : 'roomClosed';
+}
+
+function exhausted(error: unknown): boolean {
+  return error instanceof TransportError && error.reason === 'portsExhausted';
 }
 
 async function openTransports(member: Member): Promise<void> {
@@ -63,7 +67,8 @@ async function openTransports(member: Member): Promise<void> {
     await member.negotiation.ready;
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
-    throw new RpcError('unavailable', `could not open transports: ${text}`, undefined, { cause: error });
+    const keys = exhausted(error) ? 'resource exhausted: see rtc.port_range_start and rtc.port_range_end: ' : '';
+    throw new RpcError('unavailable', `${keys}could not open transports: ${text}`, undefined, { cause: error });
   }
 }
 
