@@ -1,7 +1,9 @@
 //! A running engine, and clients that talk to it over loopback: our own transport in the client's role.
 #![allow(dead_code, clippy::disallowed_methods, clippy::disallowed_types)]
 
-use std::net::{SocketAddr, UdpSocket};
+pub mod link;
+
+use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +16,8 @@ use sluice_peer::{
 use sluice_wire::id::{PayloadType, PeerId, Ssrc};
 use sluice_wire::path::Path;
 use sluice_wire::rtp::{ExtensionBlock, OutHeader, write_header};
+
+use link::Link;
 
 /// Longer than anything here takes on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -46,8 +50,17 @@ impl Rig {
             .expect("the commands are taken");
     }
 
-    /// Opens a transport; its candidates' addresses.
+    /// Opens a transport; the addresses of its UDP candidates.
     pub fn open_peer(&mut self, worker: u16, peer: u32) -> Vec<SocketAddr> {
+        self.open_peer_with_tcp(worker, peer).0
+    }
+
+    /// Opens a transport; the addresses of its UDP and of its TCP candidates.
+    pub fn open_peer_with_tcp(
+        &mut self,
+        worker: u16,
+        peer: u32,
+    ) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
         let ice = local_ice(worker, peer);
         self.submit(
             worker,
@@ -64,10 +77,14 @@ impl Rig {
                 u16::try_from(candidate["port"].as_u64()?).ok()?,
             ))
         };
-        candidates
-            .iter()
-            .map(|c| address(c).expect("an address"))
-            .collect()
+        let of = |protocol: &str| {
+            candidates
+                .iter()
+                .filter(|candidate| candidate["protocol"] == protocol)
+                .map(|candidate| address(candidate).expect("an address"))
+                .collect()
+        };
+        (of("udp"), of("tcp"))
     }
 
     /// Takes in what has been reported, waiting at most `patience` for something.
@@ -133,12 +150,11 @@ pub fn local_ice(worker: u16, peer: u32) -> Credentials {
     )
 }
 
-/// A client with one socket.
+/// A client, with its sockets. To its agent all of them are UDP.
 pub struct Client {
     pub peer: Peer,
     id: u32,
-    socket: UdpSocket,
-    local: SocketAddr,
+    pub links: Vec<Link>,
     /// Decrypted RTP packets.
     pub packets: Vec<Vec<u8>>,
     pub events: Vec<PeerEvent>,
@@ -148,11 +164,26 @@ pub struct Client {
 impl Client {
     /// A client that connects to the transport `id` on `worker`, which has the given candidates.
     pub fn connect(rig: &Rig, worker: u16, id: u32, candidates: &[SocketAddr]) -> Self {
-        let now = Instant::now();
         let to = candidates.first().copied().expect("a candidate");
-        let socket = UdpSocket::bind((to.ip(), 0)).expect("loopback is there");
-        socket.set_nonblocking(true).expect("it can be polled");
-        let local = socket.local_addr().expect("it is bound");
+        let links = vec![Link::udp(to.ip())];
+        Self::connect_over(rig, worker, id, candidates, links)
+    }
+
+    /// As [`Client::connect`], over a TCP connection.
+    pub fn connect_tcp(rig: &Rig, worker: u16, id: u32, candidate: SocketAddr) -> Self {
+        let links = vec![Link::tcp(candidate)];
+        Self::connect_over(rig, worker, id, &[candidate], links)
+    }
+
+    /// As [`Client::connect`], over any links.
+    pub fn connect_over(
+        rig: &Rig,
+        worker: u16,
+        id: u32,
+        candidates: &[SocketAddr],
+        links: Vec<Link>,
+    ) -> Self {
+        let now = Instant::now();
         let certificate = Certificate::generate().expect("a key can be made");
         let ours = Credentials::new(
             format!("client{id:08}"),
@@ -168,7 +199,9 @@ impl Client {
         config.controlling = true;
         config.data = DataRole::Active;
         let mut peer = Peer::new(now, config);
-        peer.add_local_address(sluice_peer::Protocol::Udp, local, local);
+        for link in &links {
+            peer.add_local_address(sluice_peer::Protocol::Udp, link.local(), link.local());
+        }
         peer.set_remote(
             now,
             RemoteDescription {
@@ -192,8 +225,7 @@ impl Client {
         Self {
             peer,
             id,
-            socket,
-            local,
+            links,
             packets,
             events,
             next_sequence: 1,
@@ -203,15 +235,17 @@ impl Client {
     /// Sends what is to be sent and takes in what is there.
     pub fn turn(&mut self) {
         self.transmit();
-        let mut buffer = [0; 2048];
-        while let Ok((len, remote)) = self.socket.recv_from(&mut buffer) {
-            let now = Instant::now();
-            let datagram = &mut buffer[..len];
-            if let Received::Rtp { len } =
-                self.peer
-                    .handle_datagram(now, Path::udp(self.local, remote), datagram)
-            {
-                self.packets.push(buffer[..len].to_vec());
+        for link in &mut self.links {
+            let local = link.local();
+            while let Some((mut datagram, remote)) = link.receive() {
+                let now = Instant::now();
+                if let Received::Rtp { len } =
+                    self.peer
+                        .handle_datagram(now, Path::udp(local, remote), &mut datagram)
+                {
+                    datagram.truncate(len);
+                    self.packets.push(datagram);
+                }
             }
         }
         let now = Instant::now();
@@ -244,9 +278,25 @@ impl Client {
             .seal_rtp(stream, &mut out, header_len, &[], payload);
         let len = sealed.expect("it can be sealed");
         let path = self.peer.path().expect("it is connected");
-        self.socket
-            .send_to(&out[..len], path.remote)
-            .expect("it is sent");
+        self.send(path, &out[..len]);
+    }
+
+    /// Sends along a path, if there is a link for it.
+    pub fn send(&mut self, path: Path, bytes: &[u8]) {
+        let link = self
+            .links
+            .iter_mut()
+            .find(|link| link.local() == path.local);
+        if let Some(link) = link {
+            link.send(path.remote, bytes);
+        }
+    }
+
+    /// Gives the client another network.
+    pub fn add_link(&mut self, link: Link) {
+        self.peer
+            .add_local_address(sluice_peer::Protocol::Udp, link.local(), link.local());
+        self.links.push(link);
     }
 
     pub fn id(&self) -> u32 {
@@ -255,9 +305,7 @@ impl Client {
 
     fn transmit(&mut self) {
         while let Some(transmit) = self.peer.poll_transmit() {
-            self.socket
-                .send_to(&transmit.bytes, transmit.path.remote)
-                .expect("it is sent");
+            self.send(transmit.path, &transmit.bytes);
         }
     }
 }
