@@ -224,8 +224,13 @@ function discoveryFailed(found: ReadonlyMap<string, Discovered>): string {
 }
 
 function reasons(found: ReadonlyMap<string, Discovered>): string {
-  const failures = [...found].map(([ip, result]) => `${ip}: ${'failure' in result ? result.failure : 'taken already'}`);
-  return failures.length === 0 ? 'there is no local address to ask from' : failures.join('; ');
+  const byFailure = new Map<string, string[]>();
+  for (const [ip, result] of found) {
+    const failure = 'failure' in result ? result.failure : 'taken already';
+    byFailure.set(failure, [...(byFailure.get(failure) ?? []), ip]);
+  }
+  if (byFailure.size === 0) return 'there is no local address to ask from';
+  return [...byFailure].map(([failure, ips]) => `${ips.join(', ')}: ${failure}`).join('; ');
 }
 
 /** False for addresses that mean nothing elsewhere: private, shared (RFC 6598), loopback, link-local and reserved. */

@@ -112,10 +112,7 @@ test('names that do not resolve and addresses that are not there say so', async 
   const { found } = await discover(['127.0.0.1'], ['stun.invalid:3478', 'stun.example.com']);
   const failure = found.get('127.0.0.1');
   assert.ok(failure !== undefined && 'failure' in failure);
-  assert.match(
-    failure.failure,
-    /no STUN server has an IPv4 address, stun.invalid .*, stun.example.com is not host:port/,
-  );
+  assert.match(failure.failure, /^stun.invalid .*, stun.example.com is not host:port/);
   const server = await stunResponder('127.0.0.1', () => elsewhere);
   const gone = await discover(['192.0.2.77'], [`127.0.0.1:${server.port}`]);
   assert.deepEqual(gone.found.get('192.0.2.77'), { failure: "can't bind UDP port 0: EADDRNOTAVAIL" });

@@ -45,8 +45,8 @@ export async function discoverExternal(locals: readonly string[], options: Disco
   const asked = locals.map(async (local): Promise<[string, Discovered]> => {
     const mine = servers.filter(({ ip }) => isIPv4(ip) === isIPv4(local));
     if (mine.length === 0) {
-      const why = `no STUN server has an IPv${isIPv4(local) ? 4 : 6} address`;
-      return [local, { failure: [why, ...unknown].join(', ') }];
+      const why = servers.length === 0 ? [] : [`no STUN server has an IPv${isIPv4(local) ? 4 : 6} address`];
+      return [local, { failure: [...why, ...unknown].join(', ') }];
     }
     return [local, await askFrom(local, mine, options, waits)];
   });
