@@ -111,8 +111,8 @@ pub struct IceAgent {
     hosts: Vec<LocalCandidate>,
     tuples: Tuples,
     selected: Option<Path>,
-    /// The last selected path, where it closed and nothing took its place: which, and when.
-    lost: Option<(Path, Instant)>,
+    /// When the selected path closed, where nothing took its place since.
+    lost: Option<Instant>,
     lite: bool,
     state: IceState,
     /// When the present search for a pair began.
@@ -288,11 +288,11 @@ impl IceAgent {
         if self.selected != Some(path) {
             return;
         }
-        if let Some(next) = self.tuples.successor(now, path) {
+        if let Some(next) = self.tuples.best() {
             return self.select(now, next);
         }
         self.selected = None;
-        self.lost = Some((path, now));
+        self.lost = Some(now);
         self.events.push_back(IceEvent::PathClosed);
         self.set_state(IceState::Disconnected);
     }
@@ -428,12 +428,15 @@ impl IceAgent {
         if let Some(pair) = self.current.poll_nomination() {
             self.former = None;
             self.select(now, self.tuples.path_of(pair));
-        } else if let Some(next) = self
-            .selected
-            .or(self.lost.map(|(path, _)| path))
-            .and_then(|path| self.tuples.successor(now, path))
-        {
-            self.select(now, next);
+        } else {
+            let next = match (self.selected, self.lost) {
+                (Some(path), _) => self.tuples.successor(now, path),
+                (None, Some(_)) => self.tuples.best(),
+                (None, None) => None,
+            };
+            if let Some(next) = next {
+                self.select(now, next);
+            }
         }
         let fresh = self
             .selected_fresh()
@@ -483,8 +486,7 @@ impl IceAgent {
 
     /// Last proof of the selected tuple; of one that closed, its end.
     fn last_proof(&self) -> Option<Instant> {
-        self.selected_fresh()
-            .or(self.lost.map(|(_, closed)| closed))
+        self.selected_fresh().or(self.lost)
     }
 
     /// Last proof of the selected tuple; none once its consent expired.

@@ -156,6 +156,15 @@ impl Tuples {
         (dead && Some(rival.fresh) > current_fresh).then_some(rival.path)
     }
 
+    /// Where media goes when the path that it went along closed: the client's own way, or what is freshest.
+    pub fn best(&self) -> Option<Path> {
+        self.entries
+            .iter()
+            .filter(|tuple| tuple.answered)
+            .max_by_key(|tuple| (tuple.heard, tuple.fresh))
+            .map(|tuple| tuple.path)
+    }
+
     /// When [`Tuples::successor`] may change its answer by time alone.
     pub fn successor_due(&self, selected: Path) -> Option<Instant> {
         let current = self.get(selected)?;
