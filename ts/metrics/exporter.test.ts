@@ -18,7 +18,7 @@ const sources = {
 };
 
 test('a scrape shows rooms, participants and what each worker dropped and why', async () => {
-  const port = 20_000 + (process.pid % 20_000);
+  const port = 20_000 + (process.pid % 12_000);
   const exporter = new MetricsExporter(sources, { port, username: '', password: '' });
   await exporter.listen();
   const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
@@ -36,7 +36,7 @@ test('a scrape shows rooms, participants and what each worker dropped and why', 
 });
 
 test('with a name and a password nobody else gets in', async () => {
-  const port = 20_001 + (process.pid % 20_000);
+  const port = 20_001 + (process.pid % 12_000);
   const exporter = new MetricsExporter(sources, { port, username: 'ops', password: 'secret' });
   await exporter.listen();
   const ask = (authorization: string) => fetch(`http://127.0.0.1:${port}/`, { headers: { authorization } });
