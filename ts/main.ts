@@ -59,6 +59,38 @@ function waitForSignals(server: { close(): Promise<void> }, log: { info(fields: 
   });
 }
 
+function addDoctor(root: Command): void {
+  const command = root
+    .command('doctor')
+    .description('check configuration, ports, certificates and every way in, and say what mends what is wrong');
+  addFlags(command);
+  const all = (value: string, former: string[] = []) => [...former, value];
+  command
+    .option('--json', 'print one JSON object')
+    .option('--from <url>', 'try a running server from here, as its clients do; nothing else is checked')
+    .option('--api-key <key>', 'with --from: API key of the server')
+    .option('--api-secret <secret>', 'with --from: its secret')
+    .option('--token <token>', 'with --from: a token to join with, instead of a key')
+    .option('--ca <file>', 'trust the CA certificates in this file too; may be given several times', all)
+    .option('--connect-to <host:port:ip:port>', 'connect elsewhere than the DNS says; may be given several times', all)
+    .option('--ntp <host:port>', 'the server to compare the clock with')
+    .option('--timeout <seconds>', 'how long each step may take')
+    .action(async () => {
+      const flags: Flags = { ...root.opts(), ...command.opts() };
+      const { doctor } = await import('./doctor/doctor.ts');
+      const { createServer } = await import('./server.ts');
+      const { createLog } = await import('./log/log.ts');
+      const silent = createLog({ logging: { json: false, level: 'fatal' } }, () => {});
+      exitCode = await doctor({
+        options: flags,
+        configGiven: CONFIG_FLAGS.some((name) => flags[name] !== undefined) || process.env.LIVEKIT_CONFIG !== undefined,
+        settle: () => settleFlags(flags),
+        createServer: (config) => createServer(config, silent, version()),
+        print,
+      });
+    });
+}
+
 function program(): Command {
   const root = new Command('sluice')
     .description('WebRTC media server that LiveKit clients talk to. Run without a subcommand to start it.')
@@ -84,6 +116,7 @@ function program(): Command {
       const flags = { ...root.opts(), ...token.opts() };
       return createJoinToken(settleFlags(flags).config, flags, print);
     });
+  addDoctor(root);
   root
     .command('list-nodes')
     .description('list the nodes of the cluster')
@@ -97,9 +130,13 @@ function program(): Command {
   return root;
 }
 
+/** Flags that say what a configuration says. */
+const CONFIG_FLAGS = ['config', 'configBody', 'keys', 'keyFile', 'dev'];
+
+let exitCode = 0;
 try {
   await program().parseAsync(process.argv);
-  process.exit(0);
+  process.exit(exitCode);
 } catch (error) {
   const text = error instanceof ConfigError || error instanceof Error ? error.message : String(error);
   process.stderr.write(`${text}\n`);

@@ -9,7 +9,7 @@ import { ConfigError } from './config/load.ts';
 import type { Config } from './config/schema.ts';
 
 /** A port, and the key of the config file that says so. */
-interface PortUse {
+export interface PortUse {
   key: string;
   protocol: 'udp' | 'tcp';
   port: number;
@@ -22,7 +22,7 @@ interface PortUse {
  * @throws ConfigError that names each port that can't be had, and its key.
  */
 export async function assertPortsFree(config: Config, ips: readonly string[]): Promise<void> {
-  const uses = usesOf(config, ips);
+  const uses = portUses(config, ips);
   const complaints = clashes(uses);
   if (complaints.length > 0) throw new ConfigError(complaints);
   const tried = await Promise.all(
@@ -32,12 +32,15 @@ export async function assertPortsFree(config: Config, ips: readonly string[]): P
   if (found.length > 0) throw new ConfigError(found);
 }
 
-function usesOf({ rtc, turn }: Config, ips: readonly string[]): PortUse[] {
+export function portUses({ rtc, turn }: Config, ips: readonly string[]): PortUse[] {
   const uses: PortUse[] = [];
   if (rtc.udp_port !== undefined && !rtc.force_tcp) {
     for (let port = rtc.udp_port.start; port <= rtc.udp_port.end; port++) {
       uses.push({ key: 'rtc.udp_port', protocol: 'udp', port, ips });
     }
+  }
+  if (rtc.use_stun_port_as_ice && rtc.udp_port !== undefined && !rtc.force_tcp) {
+    uses.push({ key: 'rtc.use_stun_port_as_ice', protocol: 'udp', port: STUN_PORT, ips });
   }
   uses.push({ key: 'rtc.tcp_port', protocol: 'tcp', port: rtc.tcp_port, ips });
   if (turn.enabled) {
@@ -63,7 +66,7 @@ function overlap(a: string, b: string): boolean {
 }
 
 /** The error's code; undefined where the port can be had. */
-function tryToBind(protocol: PortUse['protocol'], ip: string, port: number): Promise<string | undefined> {
+export function tryToBind(protocol: PortUse['protocol'], ip: string, port: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     const failed = (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message);
     // Neither shares the port, so one that is shared by others is taken.
@@ -96,3 +99,6 @@ function complaint({ key, protocol, port }: PortUse, ip: string, code: string | 
       return `${what} can't be had: ${code}`;
   }
 }
+
+/** Of STUN and TURN (RFC 8489 section 18.6): open in firewalls where few others are. */
+export const STUN_PORT = 3478;

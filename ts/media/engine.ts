@@ -35,7 +35,7 @@ export interface EngineOptions {
   /** A worker's thread ended by a bug of ours: its participants are gone, and the process had better restart. */
   onFatal: (error: Error) => void;
   /** For tests. */
-  native?: Native;
+  native?: Pick<Native, 'Engine'>;
 }
 
 /** How long a worker may take to answer; a live one does within milliseconds. */

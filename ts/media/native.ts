@@ -8,7 +8,7 @@ import type { Event } from './events.ts';
 export interface EngineConfig {
   workers: number;
   /** Absent for TCP alone. */
-  udp?: { portRangeStart: number; portRangeEnd: number } | { muxPorts: number[] };
+  udp?: { portRangeStart: number; portRangeEnd: number } | { muxPorts: number[]; commonPorts?: number[] };
   /** Where ICE over TCP listens, at every address. */
   tcp?: { port: number };
   turn?: TurnConfig;
@@ -73,8 +73,16 @@ export interface NativeEngine {
   close(): void;
 }
 
+/** The client side of `sluice doctor`. */
+export interface NativeProber {
+  fingerprint(): string;
+  /** JSON both ways; rejects for a malformed request. */
+  probe(requestJson: string): Promise<string>;
+}
+
 export interface Native {
   Engine: new (configJson: string, wake: () => void) => NativeEngine;
+  Prober: new () => NativeProber;
 }
 
 /** Loads the addon: from the source tree or the package that holds it, else from the platform's own package. */
