@@ -74,6 +74,13 @@ test('one port for two purposes is refused', async () => {
   await assert.rejects(assertPortsFree(tcp, LOOPBACK), /turn.tls_port: TCP port 5349 is rtc.tcp_port already$/);
 });
 
+test('media on the port of STUN leaves no room for TURN there', async () => {
+  const rtc = { udp_port: 7882, use_stun_port_as_ice: true };
+  const turn = { enabled: true, udp_port: 3478, bind_addresses: ['0.0.0.0'] };
+  const both = /turn.udp_port: UDP port 3478 is rtc.use_stun_port_as_ice already$/;
+  await assert.rejects(assertPortsFree(configOf(rtc, turn), LOOPBACK), both);
+});
+
 test('an address that is not there is named', async () => {
   await assert.rejects(
     assertPortsFree(configOf({ udp_port: 7882 }), ['192.0.2.77']),

@@ -8,6 +8,7 @@ import { readSecretFile } from './config/keys.ts';
 import { ConfigError } from './config/load.ts';
 import type { Config } from './config/schema.ts';
 import type { EngineConfig } from './media/native.ts';
+import { STUN_PORT } from './ports.ts';
 import { DEFAULT_ROOM_CONFIG, type ExternalTurnServer, type RoomConfig } from './room/config.ts';
 import { embeddedTurn, turnSettings } from './turn-settings.ts';
 
@@ -36,7 +37,10 @@ export function engineSettings(config: Config, addresses: NodeAddresses): Engine
 }
 
 function udpSettings(rtc: Config['rtc']): NonNullable<EngineConfig['udp']> {
-  if (rtc.udp_port !== undefined) return { muxPorts: portsOf(rtc.udp_port) };
+  if (rtc.udp_port !== undefined) {
+    const commonPorts = rtc.use_stun_port_as_ice ? [STUN_PORT] : [];
+    return { muxPorts: portsOf(rtc.udp_port), ...(commonPorts.length === 0 ? {} : { commonPorts }) };
+  }
   return { portRangeStart: rtc.port_range_start, portRangeEnd: rtc.port_range_end };
 }
 

@@ -13,7 +13,6 @@ export const NOT_EFFECTIVE: Record<string, string> = {
   'logging.item_sample_initial': 'every line is logged',
   'logging.item_sample_interval': 'every line is logged',
   'logging.pion_level': 'there is no Pion here',
-  'rtc.use_stun_port_as_ice': 'each address is offered with one port',
   'rtc.batch_io.batch_size': 'batches are as long as one turn of the worker loop',
   'rtc.sctp_min_cwnd': 'the SCTP library has no such knob',
   'rtc.sctp_fast_rtx_wnd': 'the SCTP library has no such knob',

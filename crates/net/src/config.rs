@@ -60,6 +60,9 @@ pub enum UdpPorts {
     Mux {
         /// At least one; with fewer ports than workers, workers share ports.
         mux_ports: Vec<u16>,
+        /// Ports that every worker serves beside its own.
+        #[serde(default)]
+        common_ports: Vec<u16>,
     },
 }
 
@@ -134,7 +137,7 @@ impl EngineConfig {
             }) if *start == 0 || end < start => {
                 return Err(ConfigError::EmptyRange(*start, *end));
             }
-            Some(UdpPorts::Mux { mux_ports }) if mux_ports.is_empty() => {
+            Some(UdpPorts::Mux { mux_ports, .. }) if mux_ports.is_empty() => {
                 return Err(ConfigError::NoMuxPort);
             }
             None if self.tcp.is_none() => return Err(ConfigError::NoPort),
@@ -159,7 +162,15 @@ impl EngineConfig {
     /// The UDP ports that all peers share; none where each has its own, or where there is no UDP.
     pub(crate) fn mux_ports(&self) -> &[u16] {
         match &self.udp {
-            Some(UdpPorts::Mux { mux_ports }) => mux_ports,
+            Some(UdpPorts::Mux { mux_ports, .. }) => mux_ports,
+            Some(UdpPorts::Range { .. }) | None => &[],
+        }
+    }
+
+    /// The UDP ports that every worker serves beside its shared one.
+    pub(crate) fn common_ports(&self) -> &[u16] {
+        match &self.udp {
+            Some(UdpPorts::Mux { common_ports, .. }) => common_ports,
             Some(UdpPorts::Range { .. }) | None => &[],
         }
     }
@@ -245,7 +256,8 @@ mod tests {
         assert_eq!(
             mux.udp,
             Some(UdpPorts::Mux {
-                mux_ports: vec![7882]
+                mux_ports: vec![7882],
+                common_ports: Vec::new(),
             })
         );
         assert_eq!((range.validate(), mux.validate()), (Ok(()), Ok(())));
@@ -273,7 +285,10 @@ mod tests {
         assert_eq!(bad(|c| c.workers = 0), ConfigError::Workers(0));
         assert_eq!(bad(|c| c.workers = 63), ConfigError::Workers(63));
         assert_eq!(
-            bad(|c| c.udp = Some(UdpPorts::Mux { mux_ports: vec![] })),
+            bad(|c| c.udp = Some(UdpPorts::Mux {
+                mux_ports: vec![],
+                common_ports: vec![3478]
+            })),
             ConfigError::NoMuxPort
         );
         assert_eq!(

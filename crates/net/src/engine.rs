@@ -235,15 +235,16 @@ fn describe(config: &EngineConfig, certificate: &Certificate) -> Result<String, 
     serde_json::to_string(&info).map_err(io::Error::from)
 }
 
-/// The other workers on a worker's shared port: with fewer ports than workers they take turns.
+/// The other workers on a worker's shared ports: with fewer ports than workers they take turns.
 fn sharing(config: &EngineConfig, id: WorkerId) -> Vec<WorkerId> {
     let mux_ports = config.mux_ports();
     if mux_ports.is_empty() {
         return Vec::new();
     }
     let port = |worker: u16| usize::from(worker) % mux_ports.len().max(1);
+    let everybody = !config.common_ports().is_empty();
     (0..config.workers)
-        .filter(|&other| other != id.0 && port(other) == port(id.0))
+        .filter(|&other| other != id.0 && (everybody || port(other) == port(id.0)))
         .map(WorkerId)
         .collect()
 }
@@ -263,12 +264,20 @@ fn shared_sockets(config: &EngineConfig) -> Result<Vec<Vec<Socket>>, StartError>
         bound.collect()
     };
     // SO_REUSEPORT would also let us steal from another server of the same user: see that the ports are free.
-    for &port in mux_ports.iter().take(usize::from(config.workers)) {
+    let own_ports = mux_ports.iter().take(usize::from(config.workers));
+    for &port in own_ports.chain(config.common_ports()) {
         drop(bind(port, false)?);
     }
     (0..config.workers)
         .zip(mux_ports.iter().cycle())
-        .map(|(worker, &port)| bind(port, !sharing(config, WorkerId(worker)).is_empty()))
+        .map(|(worker, port)| {
+            let shared = !sharing(config, WorkerId(worker)).is_empty();
+            let mut sockets = Vec::new();
+            for &port in std::iter::once(port).chain(config.common_ports()) {
+                sockets.extend(bind(port, shared)?);
+            }
+            Ok(sockets)
+        })
         .collect()
 }
 

@@ -111,6 +111,29 @@ fn workers_with_a_port_each_need_no_hand_over() {
 }
 
 #[test]
+fn a_common_port_serves_the_peers_of_every_worker_beside_their_own() {
+    let mut config = mux(2, "127.79.0.15", &[42_100, 42_101]);
+    config["udp"]["commonPorts"] = json!([42_110]);
+    let mut rig = start(&config);
+    let mut clients: Vec<Client> = (0..16)
+        .map(|id| {
+            let worker = u16::try_from(id % 2).expect("small");
+            let candidates = rig.open_peer(worker, id);
+            let ports: Vec<u16> = candidates
+                .iter()
+                .map(|candidate| candidate.port())
+                .collect();
+            assert_eq!(ports, [42_100 + worker, 42_110]);
+            Client::connect(&rig, worker, id, &candidates[1..])
+        })
+        .collect();
+    let mut clients: Vec<&mut Client> = clients.iter_mut().collect();
+    drive(&mut clients, "sixteen connections", |clients| {
+        clients.iter().all(|client| client.peer.is_connected())
+    });
+}
+
+#[test]
 fn a_shared_port_that_somebody_has_is_an_error() {
     let _first = start(&mux(2, "127.79.0.6", &[42_100]));
     let error = Rig::start(&mux(2, "127.79.0.6", &[42_100]))
