@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use common::{Client, Rig, drive, local_ice};
@@ -119,10 +119,7 @@ fn a_common_port_serves_the_peers_of_every_worker_beside_their_own() {
         .map(|id| {
             let worker = u16::try_from(id % 2).expect("small");
             let candidates = rig.open_peer(worker, id);
-            let ports: Vec<u16> = candidates
-                .iter()
-                .map(|candidate| candidate.port())
-                .collect();
+            let ports: Vec<u16> = candidates.iter().map(SocketAddr::port).collect();
             assert_eq!(ports, [42_100 + worker, 42_110]);
             Client::connect(&rig, worker, id, &candidates[1..])
         })
