@@ -40,6 +40,11 @@ pub(crate) fn screen(packet: &[u8]) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// True of a packet that asks for an association (RFC 9260 section 3.3.2).
+pub(crate) fn begins_with_init(packet: &[u8]) -> bool {
+    packet.get(COMMON_HEADER) == Some(&INIT)
+}
+
 /// Streams we accept, as told in our INIT ACK. Browsers number their channels from 0 or 1 up and open 1,024
 /// at most.
 pub(crate) const MAX_STREAMS: u16 = 1_024;
@@ -48,6 +53,7 @@ const MAX_CHUNKS: usize = 96;
 const COMMON_HEADER: usize = 12;
 const CHUNK_HEADER: usize = 4;
 const DATA: u8 = 0;
+const INIT: u8 = 1;
 
 #[cfg(test)]
 mod tests {

@@ -12,7 +12,7 @@ use sctp_proto::{
 };
 
 use crate::channel::{Channel, ChannelId, ChannelSettings, Phase, SendOutcome};
-use crate::screen::{MAX_STREAMS, Refusal, screen};
+use crate::screen::{MAX_STREAMS, Refusal, begins_with_init, screen};
 
 /// Who sends INIT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -269,7 +269,11 @@ impl DataTransport {
             self.stats.packets_refused += 1;
             return Err(refusal);
         }
-        if self.association.is_none() && self.config.role == DataRole::Active {
+        // Where both sides begin, the other one answers our INIT all the same (RFC 9260 section 5.2.1), and one
+        // association is enough.
+        if self.config.role == DataRole::Active
+            && (self.association.is_none() || begins_with_init(packet))
+        {
             return Ok(());
         }
         match self

@@ -111,3 +111,19 @@ fn more_channels_than_allowed_are_turned_away_and_the_rest_work() {
             .any(|event| matches!(event, DataEvent::Message { .. }))
     );
 }
+
+#[test]
+#[allow(clippy::disallowed_methods)]
+fn a_side_that_begins_is_not_disturbed_by_another_beginning() {
+    let mut net = Net::new(1);
+    let mut init = vec![1, 0, 0, 20, 0, 0, 0, 5];
+    init.extend_from_slice(&[0, 1, 0, 0, 0, 9, 0, 9, 0, 0, 0, 7]);
+    net.client
+        .open_channel(net.now, ChannelSettings::reliable("_reliable"))
+        .expect("room");
+    let collision = net.client.handle_packet(net.now, &packet(0, &init));
+    assert_eq!(collision, Ok(()));
+    assert!(net.run_until(Duration::from_secs(5), |net| {
+        opened(&net.server_events, "_reliable").is_some()
+    }));
+}
