@@ -180,6 +180,20 @@ impl IceAgent {
         self.current.local()
     }
 
+    /// True of a ufrag whose checks we answer: the current session's, and during a restart the former one's.
+    pub fn answers_to(&self, ufrag: &str) -> bool {
+        let former = self.former.as_ref().map(Session::local);
+        [Some(self.current.local()), former]
+            .into_iter()
+            .flatten()
+            .any(|local| local.ufrag == ufrag)
+    }
+
+    /// True from a restart until the new session has a pair.
+    pub fn is_restarting(&self) -> bool {
+        self.former.is_some()
+    }
+
     /// The other side's credentials, and whether it is a lite agent. Others than before mean that the client
     /// restarted: the search begins anew, under our credentials of the last [`IceAgent::restart`].
     pub fn set_remote(&mut self, now: Instant, remote: Credentials, lite: bool) {

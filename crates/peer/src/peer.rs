@@ -145,6 +145,16 @@ impl Peer {
         });
     }
 
+    /// True of a ufrag whose checks it answers.
+    pub fn answers_to(&self, ufrag: &str) -> bool {
+        self.ice.answers_to(ufrag)
+    }
+
+    /// True from an ICE restart until the new session has a pair.
+    pub fn is_restarting(&self) -> bool {
+        self.ice.is_restarting()
+    }
+
     /// The id of the transport-cc extension on what comes in; none where it was not negotiated.
     pub fn set_transport_cc(&mut self, extension: Option<u8>) {
         self.twcc.set_extension(extension);

@@ -36,6 +36,7 @@ pub fn drive(
     egress: &mut Egress,
     outbox: &mut Outbox,
 ) -> Driven {
+    transports.end_restart(index);
     let mut driven = Driven::Alive;
     while let Some(event) = transports.get_mut(index).and_then(|t| t.peer.poll_event()) {
         driven = driven.max(handle(now, index, event, transports, data, outbox));

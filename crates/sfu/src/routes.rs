@@ -45,6 +45,12 @@ impl Routes {
         self.by_ufrag.insert(ufrag.to_owned(), peer);
     }
 
+    /// Keeps those ufrags of a peer that it still answers to.
+    pub fn keep_ufrags(&mut self, peer: usize, answers: impl Fn(&str) -> bool) {
+        self.by_ufrag
+            .retain(|ufrag, of| *of != peer || answers(ufrag));
+    }
+
     /// The peer of a datagram. A stranger's address is remembered only through [`Routes::learn`].
     #[inline]
     pub fn find(&self, path: Path, datagram: &[u8]) -> Option<usize> {

@@ -55,6 +55,8 @@ pub struct Transport {
     pub retired: Vec<(Ssrc, DownTrackState)>,
     /// When sender reports are due.
     pub next_report: Option<Instant>,
+    /// ICE was restarted and checks for former credentials still find their way here.
+    restarted: bool,
     touched: bool,
 }
 
@@ -104,6 +106,7 @@ impl Transports {
             remb: None,
             retired: Vec::new(),
             next_report: None,
+            restarted: false,
             touched: false,
         });
         self.by_id.insert(open.peer, index);
@@ -123,6 +126,32 @@ impl Transports {
         self.by_id.remove(&transport.id);
         self.routes.forget(index);
         Some(transport)
+    }
+
+    /// Begins an ICE session with new credentials.
+    pub fn restart_ice(&mut self, now: Instant, index: usize, ice: &IceCredentials) {
+        if let Some(transport) = self.slots.get_mut(index) {
+            transport.peer.restart_ice(now, credentials(ice));
+            transport.restarted = true;
+            let peer = &transport.peer;
+            self.routes
+                .keep_ufrags(index, |ufrag| peer.answers_to(ufrag));
+            self.routes.add_ufrag(&ice.ufrag, index);
+            self.touch(index);
+        }
+    }
+
+    /// Forgets the credentials from before a restart once the new session has a pair.
+    pub fn end_restart(&mut self, index: usize) {
+        if let Some(transport) = self.slots.get_mut(index)
+            && transport.restarted
+            && !transport.peer.is_restarting()
+        {
+            transport.restarted = false;
+            let peer = &transport.peer;
+            self.routes
+                .keep_ufrags(index, |ufrag| peer.answers_to(ufrag));
+        }
     }
 
     /// The index of a transport.

@@ -88,14 +88,10 @@ impl Worker {
                     candidate.map(|candidate| t.peer.add_remote_candidate(now, &candidate));
                 });
             }
-            Command::RestartIce { peer, ice } => {
-                if let Some(index) = self.transports.index(peer) {
-                    self.transports.routes.add_ufrag(&ice.ufrag, index);
-                }
-                self.with_peer(peer, |t| {
-                    t.peer.restart_ice(now, transports::credentials(&ice));
-                });
-            }
+            Command::RestartIce { peer, ice } => match self.transports.index(peer) {
+                Some(index) => self.transports.restart_ice(now, index, &ice),
+                None => self.outbox.counters.drop_command += 1,
+            },
             Command::SetExtensions { peer, audio, video } => {
                 self.set_extensions(now, peer, audio, video);
             }

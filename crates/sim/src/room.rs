@@ -51,7 +51,8 @@ pub struct Subscription {
     pub subscriber: usize,
     /// The SSRC it arrives on.
     pub ssrc: Ssrc,
-    track: TrackId,
+    /// What it is subscribed to.
+    pub track: TrackId,
 }
 
 impl Room {
@@ -153,6 +154,19 @@ impl Room {
         self.command(member.worker, Command::CloseParticipant { participant });
         self.members.pop();
         self.world.clients.pop()
+    }
+
+    /// Restarts ICE of a member, as the control plane does where its client asks for it.
+    pub fn restart_ice(&mut self, member: usize) {
+        let (worker, peer) = self.peer_of(member);
+        let now = self.world.now;
+        let client = &mut self.world.clients[member];
+        client.restart_ice(now);
+        let theirs = client.description();
+        let server = self.world.server_mut();
+        let ours = server.restart_ice(now, worker, peer);
+        server.set_remote(now, worker, peer, &theirs);
+        self.world.clients[member].set_remote(now, &ours);
     }
 
     /// The transport of a member, and its worker.

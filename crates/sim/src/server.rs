@@ -34,6 +34,8 @@ pub struct Server {
     pub shared_port: bool,
     /// Our DTLS role towards clients described from now on.
     pub dtls_role: DtlsRole,
+    /// Whether peers opened from now on begin in the controlling role, as their clients do.
+    pub controlling: bool,
 }
 
 impl Server {
@@ -53,6 +55,7 @@ impl Server {
             link_messages: 0,
             shared_port: false,
             dtls_role: DtlsRole::Passive,
+            controlling: false,
         }
     }
 
@@ -67,7 +70,7 @@ impl Server {
                 pwd: ice.pwd.clone(),
             },
             ice_lite: false,
-            controlling: false,
+            controlling: self.controlling,
         };
         let local = LocalAddress {
             protocol: Protocol::Udp,
@@ -76,6 +79,25 @@ impl Server {
         };
         self.worker_mut(worker).open_peer(now, open, &[local]);
         self.settle(now);
+        self.describe(ice, address)
+    }
+
+    /// Gives a transport new ICE credentials and returns what its client is told.
+    pub fn restart_ice(&mut self, now: Instant, worker: WorkerId, peer: PeerId) -> Description {
+        let ice = self.credentials(worker);
+        let restart = Command::RestartIce {
+            peer,
+            ice: IceCredentials {
+                ufrag: ice.ufrag.clone(),
+                pwd: ice.pwd.clone(),
+            },
+        };
+        self.command(now, worker, restart);
+        let address = self.address_of(worker, peer);
+        self.describe(ice, address)
+    }
+
+    fn describe(&self, ice: Credentials, address: SocketAddr) -> Description {
         Description {
             ice,
             ice_lite: false,
