@@ -12,6 +12,7 @@
 //! Not supported, each with the answer that RFC 8656 gives: TCP relays (RFC 6062), reserved port pairs, mobility.
 //! An ADDITIONAL-ADDRESS-FAMILY is ignored: a client that wants both families makes two allocations.
 
+pub mod caller;
 pub mod credential;
 pub mod frame;
 #[doc(hidden)]

@@ -16,9 +16,9 @@ mod request;
 mod stream;
 mod tls;
 mod transport;
-mod turn;
 
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use sluice_peer::{Certificate, CertificateError};
@@ -26,7 +26,7 @@ use sluice_peer::{Certificate, CertificateError};
 use link::{Link, UdpLink};
 use relay::Relay;
 use report::Report;
-use request::{Request, Way};
+use request::{Request, Session, Way};
 use stream::{Framing, StreamLink};
 
 /// Holds the certificate that all probes of a process show, so that one offer fits them.
@@ -40,6 +40,9 @@ pub enum ProbeError {
     /// No JSON, or not what is expected.
     #[error("malformed probe request: {0}")]
     Malformed(#[from] serde_json::Error),
+    /// A library panicked over what the server sent.
+    #[error("a protocol library panicked")]
+    Panic,
     /// A fingerprint of the other side that nobody could match.
     #[error("unusable fingerprint: {0}")]
     Fingerprint(String),
@@ -68,15 +71,21 @@ impl Prober {
     pub fn run(&self, request_json: &str) -> Result<String, ProbeError> {
         let request: Request = serde_json::from_str(request_json)?;
         let session = request.session()?;
+        let work = AssertUnwindSafe(|| self.go(&request, session));
+        let report = catch_unwind(work).map_err(|_| ProbeError::Panic)?;
+        Ok(serde_json::to_string(&report)?)
+    }
+
+    fn go(&self, request: &Request, session: Session) -> Report {
         let mut report = Report::default();
         // What failed is in the report.
-        if let Some(mut reached) = reach(&request, &mut report) {
+        if let Some(mut reached) = reach(request, &mut report) {
             let ends = (reached.local, reached.remote);
             let certificate = self.certificate.clone();
             transport::run(&mut *reached.link, ends, session, certificate, &mut report);
             reached.link.finish();
         }
-        Ok(serde_json::to_string(&report)?)
+        report
     }
 }
 

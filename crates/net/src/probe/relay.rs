@@ -5,9 +5,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use sluice_turn::caller::{self, Answer, Login, Request};
+
 use super::link::Link;
 use super::request::Turn;
-use super::turn::{self, Answer, Login, Request};
 
 /// A link to one peer through a TURN server.
 pub(super) struct Relay {
@@ -25,7 +26,7 @@ pub(super) enum Refusal {
     Unauthorized,
     Silence,
     Broken(io::Error),
-    Unwritable(turn::Unwritable),
+    Unwritable(caller::Unwritable),
 }
 
 impl Relay {
@@ -83,7 +84,7 @@ impl Relay {
     /// One transaction (RFC 8489 section 6.2): over UDP the request is sent again until it is answered.
     fn exchange(&mut self, request: Request) -> Result<Answer, Refusal> {
         let id: [u8; 12] = rand::random();
-        let message = turn::encode(request, id, &self.login).map_err(Refusal::Unwritable)?;
+        let message = caller::encode(request, id, &self.login).map_err(Refusal::Unwritable)?;
         let mut complaint = None;
         for (attempt, wait) in WAITS.into_iter().enumerate() {
             if attempt == 0 || self.below.is_lossy() {
@@ -93,7 +94,7 @@ impl Relay {
             while Instant::now() < deadline {
                 match self.below.receive(deadline) {
                     Ok(Some(answer)) => {
-                        if let Some(answer) = turn::decode(&answer, id) {
+                        if let Some(answer) = caller::decode(&answer, id) {
                             return Ok(answer);
                         }
                     }
@@ -151,7 +152,7 @@ impl Link for Relay {
 
     /// Gives the relayed address back; whether that is heard does not matter, it expires.
     fn finish(&mut self) {
-        if let Ok(message) = turn::encode(Request::Release, rand::random(), &self.login) {
+        if let Ok(message) = caller::encode(Request::Release, rand::random(), &self.login) {
             let _ = self.below.send(&message);
         }
     }

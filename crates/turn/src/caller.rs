@@ -8,6 +8,7 @@ use rtc_stun::attributes::{
     ATTR_REQUESTED_TRANSPORT, ATTR_USERNAME, ATTR_XOR_PEER_ADDRESS, ATTR_XOR_RELAYED_ADDRESS,
     AttrType,
 };
+use rtc_stun::crypto::default_provider;
 use rtc_stun::error_code::ErrorCodeAttribute;
 use rtc_stun::integrity::MessageIntegrity;
 use rtc_stun::message::{
@@ -113,7 +114,7 @@ pub fn encode(request: Request, id: [u8; 12], login: &Login) -> Result<Vec<u8>, 
         message.add(ATTR_USERNAME, login.username.as_bytes());
         message.add(ATTR_REALM, realm.as_bytes());
         message.add(ATTR_NONCE, nonce.as_bytes());
-        let provider = rtc_crypto::default_provider().map_err(|error| unwritable(&error))?;
+        let provider = default_provider().map_err(|error| unwritable(&error))?;
         MessageIntegrity::new_long_term_integrity_with_provider(
             login.username.clone(),
             realm.clone(),
@@ -208,3 +209,79 @@ const UNAUTHENTICATED: u16 = 401;
 const STALE_NONCE: u16 = 438;
 /// Bytes of USERNAME, REALM and NONCE at most (RFC 8489 sections 14.3, 14.9, 14.10).
 const MAX_TEXT: usize = 763;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: [u8; 12] = *b"transaction!";
+
+    fn response(class: u16, method: u16, attributes: &[(u16, &[u8])]) -> Vec<u8> {
+        let mut body = Vec::new();
+        for (kind, value) in attributes {
+            body.extend(kind.to_be_bytes());
+            body.extend((value.len() as u16).to_be_bytes());
+            body.extend(*value);
+            body.resize(body.len().next_multiple_of(4), 0);
+        }
+        let mut bytes = (class | method).to_be_bytes().to_vec();
+        bytes.extend((body.len() as u16).to_be_bytes());
+        bytes.extend([0x21, 0x12, 0xa4, 0x42]);
+        bytes.extend(ID);
+        bytes.extend(body);
+        bytes
+    }
+
+    #[test]
+    fn a_challenge_is_told_from_a_refusal() {
+        let unauthenticated: (u16, &[u8]) = (0x0009, &[0, 0, 4, 1]);
+        let challenge = response(
+            0x0110,
+            3,
+            &[unauthenticated, (0x0014, b"livekit"), (0x0015, b"nonce")],
+        );
+        let told = Challenge {
+            realm: "livekit".to_owned(),
+            nonce: "nonce".to_owned(),
+        };
+        assert_eq!(decode(&challenge, ID), Some(Answer::Challenged(told)));
+        let refusal = response(0x0110, 8, &[(0x0009, b"\0\0\x04\x03no")]);
+        assert_eq!(
+            decode(&refusal, ID),
+            Some(Answer::Refused {
+                code: 403,
+                reason: "no".to_owned()
+            })
+        );
+    }
+
+    #[test]
+    fn answers_to_other_requests_are_none() {
+        assert_eq!(decode(&response(0x0100, 8, &[]), ID), Some(Answer::Granted));
+        assert_eq!(decode(&response(0x0100, 8, &[]), [7; 12]), None);
+        assert_eq!(decode(&response(0x0000, 8, &[]), ID), None);
+        assert_eq!(decode(b"HTTP/1.1 400 Bad Request", ID), None);
+    }
+
+    #[test]
+    fn requests_are_signed_once_there_is_a_challenge() {
+        let mut login = Login {
+            username: "user".to_owned(),
+            password: "password".to_owned(),
+            challenge: None,
+        };
+        let plain = encode(Request::Allocate { v6: false }, ID, &login).expect("it fits");
+        assert_eq!(plain.len(), 28);
+        login.challenge = Some(Challenge {
+            realm: "livekit".to_owned(),
+            nonce: "nonce".to_owned(),
+        });
+        let signed = encode(Request::Allocate { v6: false }, ID, &login).expect("it fits");
+        assert_eq!(
+            signed.get(signed.len() - 24..signed.len() - 20),
+            Some(&[0, 8, 0, 20][..])
+        );
+        login.username = "u".repeat(800);
+        assert!(encode(Request::Release, ID, &login).is_err());
+    }
+}
