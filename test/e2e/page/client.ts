@@ -306,6 +306,11 @@ export class PageClient {
     return watcher.frames - before;
   }
 
+  /** The longest time without a new frame of somebody's camera since the last question, milliseconds. */
+  gap(identity: string): number {
+    return this.#watchers.get(`${identity} ${Track.Source.Camera}`)?.gap() ?? Number.POSITIVE_INFINITY;
+  }
+
   /** Resolves once the loudest frequency heard from somebody is this one, within 5 %. */
   async hear(identity: string, frequency: number, timeout = 20_000): Promise<number> {
     const key = `${identity} ${Track.Source.Microphone}`;
@@ -364,6 +369,18 @@ export class PageClient {
       }
     }
     return paths;
+  }
+
+  /** The address of each candidate that the server offered. */
+  async offered(): Promise<string[]> {
+    const { pcManager } = (this.room as unknown as { engine: { pcManager?: PeerConnections } }).engine;
+    const addresses: string[] = [];
+    for (const connection of [pcManager?.publisher, pcManager?.subscriber]) {
+      for (const entry of (await connection?.getStats())?.values() ?? []) {
+        if (entry.type === 'remote-candidate') addresses.push(entry.address);
+      }
+    }
+    return addresses;
   }
 
   async describe(): Promise<string> {

@@ -46,6 +46,8 @@ export class Watcher {
   #last: Uint8ClampedArray | undefined;
   /** Frames shown so far. */
   frames = 0;
+  #shown = performance.now();
+  #longestGap = 0;
   #closed = false;
 
   constructor(video: HTMLVideoElement, size?: [number, number]) {
@@ -56,6 +58,8 @@ export class Watcher {
     void video.play();
     const count = () => {
       this.frames += 1;
+      this.#longestGap = Math.max(this.#longestGap, performance.now() - this.#shown);
+      this.#shown = performance.now();
       if (!this.#closed) video.requestVideoFrameCallback(count);
     };
     video.requestVideoFrameCallback(count);
@@ -74,6 +78,13 @@ export class Watcher {
     const color = prevailing(pixels);
     // Black between two pictures (a mute, a new key frame) is none yet.
     return color === 'none' ? undefined : { width: videoWidth, height: videoHeight, color };
+  }
+
+  /** The longest time between two frames since the last question, milliseconds; one that lasts still counts. */
+  gap(): number {
+    const longest = Math.max(this.#longestGap, performance.now() - this.#shown);
+    this.#longestGap = 0;
+    return Math.round(longest);
   }
 
   /** CSS pixels. */

@@ -20,7 +20,8 @@ const FLAGS = [
   '--use-fake-ui-for-media-stream',
   '--auto-select-desktop-capture-source=Entire screen',
   '--autoplay-policy=no-user-gesture-required',
-  '--disable-features=WebRtcHideLocalIpsWithMdns,CalculateNativeWinOcclusion',
+  // Test networks count as local ones, which pages may not reach unasked.
+  '--disable-features=WebRtcHideLocalIpsWithMdns,CalculateNativeWinOcclusion,LocalNetworkAccessChecks',
   '--allow-loopback-in-peer-connection',
   '--disable-backgrounding-occluded-windows',
   '--disable-renderer-backgrounding',
@@ -50,21 +51,31 @@ export class BrowserClient {
   }
 }
 
+/** Where the browser's program is, unless `launch` is told otherwise. */
+export const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+
 export class TestBrowser {
   readonly browser: Browser;
-  readonly #pages: Server;
+  readonly #files: Files;
+  /** Absent for a browser that is told its pages instead of fetching them. */
+  readonly #pages: Server | undefined;
 
-  private constructor(browser: Browser, pages: Server) {
+  private constructor(browser: Browser, files: Files, pages: Server | undefined) {
     this.browser = browser;
+    this.#files = files;
     this.#pages = pages;
   }
 
   /** `flags`: beside those that every test needs. */
   static async launch(flags: readonly string[] = []): Promise<TestBrowser> {
-    const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
-    const args = [...FLAGS, ...flags];
-    const [browser, pages] = await Promise.all([chromium.launch({ executablePath, args }), servePages()]);
-    return new TestBrowser(browser, pages);
+    const [browser, files] = await Promise.all([launchProgram(CHROMIUM, flags), pageFiles()]);
+    return new TestBrowser(browser, files, await serve(files));
+  }
+
+  /** A browser that this program starts where it cannot reach us, as in a network namespace. */
+  static async launchElsewhere(executablePath: string, flags: readonly string[] = []): Promise<TestBrowser> {
+    const [browser, files] = await Promise.all([launchProgram(executablePath, flags), pageFiles()]);
+    return new TestBrowser(browser, files, undefined);
   }
 
   /** A page with the client in it, not joined yet. */
@@ -72,18 +83,31 @@ export class TestBrowser {
     const page = await this.browser.newPage();
     page.on('pageerror', (error) => process.stderr.write(`page error: ${error.message}\n`));
     if (process.env.E2E_CONSOLE) page.on('console', (line) => process.stderr.write(`page: ${line.text()}\n`));
-    await page.goto(`http://127.0.0.1:${(this.#pages.address() as AddressInfo).port}/`);
+    if (this.#pages === undefined) {
+      await page.route('http://127.0.0.1/**', async (route) => {
+        const [contentType, body] = this.#files[new URL(route.request().url()).pathname] ?? [];
+        await route.fulfill({ status: body === undefined ? 404 : 200, contentType, body });
+      });
+    }
+    await page.goto(`http://127.0.0.1:${(this.#pages?.address() as AddressInfo | undefined)?.port ?? 80}/`);
     return new BrowserClient(page);
   }
 
   async close(): Promise<void> {
     await this.browser.close();
-    this.#pages.close();
+    this.#pages?.close();
   }
 }
 
+function launchProgram(executablePath: string, flags: readonly string[]): Promise<Browser> {
+  return chromium.launch({ executablePath, args: [...FLAGS, ...flags] });
+}
+
+/** Content type and content, by path. */
+type Files = Record<string, [string, string | Buffer]>;
+
 /** The page, its script and the end-to-end encryption worker of livekit-client. */
-async function servePages(): Promise<Server> {
+async function pageFiles(): Promise<Files> {
   const script = await build({
     entryPoints: [fileURLToPath(new URL('../page/client.ts', import.meta.url))],
     bundle: true,
@@ -95,11 +119,14 @@ async function servePages(): Promise<Server> {
   const worker = await readFile(
     fileURLToPath(new URL('../../../node_modules/livekit-client/dist/livekit-client.e2ee.worker.js', import.meta.url)),
   );
-  const files: Record<string, [string, string | Buffer]> = {
+  return {
     '/': ['text/html', '<!doctype html><meta charset="utf-8"><body><script src="/client.js"></script>'],
     '/client.js': ['text/javascript', script.outputFiles[0]?.text ?? ''],
     '/e2ee-worker.js': ['text/javascript', worker],
   };
+}
+
+async function serve(files: Files): Promise<Server> {
   const server = createServer((request, response) => {
     const file = files[request.url ?? ''];
     response.writeHead(file === undefined ? 404 : 200, { 'content-type': file?.[0] ?? 'text/plain' });

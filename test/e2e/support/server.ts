@@ -61,7 +61,8 @@ function defaults(port: number): Record<string, unknown> {
   return { port, bind_addresses: ['127.0.0.1'], keys: { [KEY]: SECRET }, logging: { level: 'debug' }, rtc };
 }
 
-function merge(base: Record<string, unknown>, extra: Record<string, unknown>): Record<string, unknown> {
+/** `extra` laid over `base`, section by section. */
+export function merge(base: Record<string, unknown>, extra: Record<string, unknown>): Record<string, unknown> {
   const result = { ...base };
   for (const [key, value] of Object.entries(extra)) {
     const former = result[key];
@@ -74,11 +75,11 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Starts the server under test with these arguments. */
-export function spawnServer(args: string[], env: NodeJS.ProcessEnv = {}) {
+/** Starts the server under test with these arguments; `inside` are the words before the command that put it elsewhere. */
+export function spawnServer(args: string[], env: NodeJS.ProcessEnv = {}, inside: readonly string[] = []) {
   const other = process.env.E2E_SERVER;
   const ours = process.env.E2E_BUILT ? ['dist/main.js'] : ['--import', 'tsx', 'ts/main.ts'];
-  const [command, ...first] = other === undefined ? [process.execPath, ...ours] : [other];
+  const [command, ...first] = [...inside, ...(other === undefined ? [process.execPath, ...ours] : [other])];
   const child = spawn(command ?? '', [...first, ...args], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -108,7 +109,7 @@ async function untilHealthy(server: { child: ChildProcess; output: () => string 
   throw new Error(`the server did not get ready:\n${server.output()}`);
 }
 
-async function stop(child: ChildProcess): Promise<void> {
+export async function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = once(child, 'exit');
   child.kill('SIGTERM');

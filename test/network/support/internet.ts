@@ -24,6 +24,8 @@ export interface Plan {
   mtu?: number;
   /** Lays a link that loses, delays and reorders between `home` and `core`. */
   link?: boolean;
+  /** Gives the server a second public address, `SERVER_TOO`. */
+  second?: boolean;
   /** Gives the server a second interface, `storage0`, at 10.9.0.10, that nobody can reach. */
   storage?: boolean;
 }
@@ -68,7 +70,16 @@ export class Internet {
   readonly #plan: Required<Plan>;
 
   private constructor(plan: Plan) {
-    this.#plan = { family: 4, nat: 'none', cloud: false, mtu: 1500, link: false, storage: false, ...plan };
+    this.#plan = {
+      family: 4,
+      nat: 'none',
+      cloud: false,
+      mtu: 1500,
+      link: false,
+      second: false,
+      storage: false,
+      ...plan,
+    };
     const make = (name: string) => this.lab.namespace(name);
     this.core = make('core');
     this.home = make('home');
@@ -101,14 +112,12 @@ export class Internet {
     this.#attach(this.core, this.services, 'services');
     await this.#uplink();
     if (this.#plan.cloud) this.#cloud();
-    else {
-      this.#attach(this.core, this.server, 'public');
-      if (this.#plan.family === 4) this.server.ip(`address add ${SERVER_TOO}/24 dev eth0`);
-    }
+    else this.#attach(this.core, this.server, 'public');
+    if (this.#plan.second) this.server.ip(`address add ${SERVER_TOO}/24 dev eth0`);
     if (this.#plan.storage) this.#storage();
     const { nat } = this.#plan;
     if (nat === 'none') return;
-    this.home.iptables(`-t nat -A POSTROUTING -o up -j MASQUERADE${nat === 'symmetric' ? ' --random-fully' : ''}`);
+    this.home.iptables(`-t nat -A POSTROUTING -o uplink -j MASQUERADE${nat === 'symmetric' ? ' --random-fully' : ''}`);
   }
 
   /** A cable from a router to an end, which sends everything there. */
@@ -121,13 +130,13 @@ export class Internet {
   async #uplink(): Promise<void> {
     const nets = NETS[this.#plan.family];
     const [gateway, host] = nets.uplink;
-    const [far, near] = [plug(this.core, 'down', gateway), plug(this.home, 'up', host)];
+    const [far, near] = [plug(this.core, 'homes', gateway), plug(this.home, 'uplink', host)];
     if (this.#plan.link) this.link = await Link.lay(near, far, this.#plan.mtu);
     else this.lab.cable(far, near, this.#plan.mtu);
-    this.home.ip(`route add default via ${address(gateway)} dev up`);
+    this.home.ip(`route add default via ${address(gateway)} dev uplink`);
     if (this.#plan.nat !== 'none') return;
     for (const net of [nets.browser, nets.native]) {
-      this.core.ip(`route add ${network(net[0])} via ${address(host)} dev down`);
+      this.core.ip(`route add ${network(net[0])} via ${address(host)} dev homes`);
     }
   }
 
@@ -153,7 +162,7 @@ export class Internet {
   /** Drops what clients send that matches this rule of iptables, both ways, until called off by the function returned. */
   block(rule: string): () => void {
     const six = this.#plan.family === 6 ? '-6 ' : '';
-    const rules = ['-o up', '-i up'].map((way) => `FORWARD ${way} ${rule} -j DROP`);
+    const rules = ['-o uplink', '-i uplink'].map((way) => `FORWARD ${way} ${rule} -j DROP`);
     for (const one of rules) this.home.iptables(`${six}-I ${one}`);
     return () => {
       for (const one of rules) this.home.iptables(`${six}-D ${one}`);
@@ -163,8 +172,8 @@ export class Internet {
   /** Lets clients reach nothing but TCP ports of the server. */
   onlyTcp(...ports: number[]): void {
     const list = ports.join(',');
-    this.home.iptables(`-A FORWARD -o up -p tcp -m multiport --dports ${list} -j ACCEPT`);
-    this.home.iptables(`-A FORWARD -i up -p tcp -m multiport --sports ${list} -j ACCEPT`);
+    this.home.iptables(`-A FORWARD -o uplink -p tcp -m multiport --dports ${list} -j ACCEPT`);
+    this.home.iptables(`-A FORWARD -i uplink -p tcp -m multiport --sports ${list} -j ACCEPT`);
     this.home.iptables('-P FORWARD DROP');
   }
 }

@@ -113,7 +113,9 @@ export class Namespace {
   /** A rule for IPv4, or for IPv6 with a leading `-6`. */
   iptables(words: string): string {
     const [first, ...rest] = words.split(' ');
-    return first === '-6' ? this.exec('ip6tables', ['-w', ...rest]) : this.exec('iptables', ['-w', first ?? '', ...rest]);
+    return first === '-6'
+      ? this.exec('ip6tables', ['-w', ...rest])
+      : this.exec('iptables', ['-w', first ?? '', ...rest]);
   }
 
   sysctl(setting: string): void {
@@ -127,9 +129,11 @@ export class Namespace {
   }
 
   up(device: string, addresses: readonly string[], mtu = 1500): void {
-    this.ip(`link set ${device} up mtu ${mtu}`);
+    // Trains of packets of a sender travel as the packets that they are made of, as on a real cable.
+    this.ip(`link set ${device} up mtu ${mtu} gso_max_segs 1`);
     // Without duplicate address detection, which holds IPv6 addresses back for a second.
-    for (const address of addresses) this.ip(`address add ${address} dev ${device}${address.includes(':') ? ' nodad' : ''}`);
+    for (const address of addresses)
+      this.ip(`address add ${address} dev ${device}${address.includes(':') ? ' nodad' : ''}`);
   }
 
   spawn(program: string, args: readonly string[], options: SpawnOptions = {}): ChildProcess {
@@ -163,7 +167,9 @@ function sweep(): void {
   const listed = spawnSync('ip', ['netns', 'list'], { encoding: 'utf8' }).stdout ?? '';
   for (const [, name, owner] of listed.matchAll(new RegExp(`^(${PREFIX}-(\\d+)-\\S+)`, 'gm'))) {
     if (name === undefined || existsSync(`/proc/${owner}`)) continue;
-    for (const id of spawnSync('ip', ['netns', 'pids', name], { encoding: 'utf8' }).stdout.split('\n').filter(Boolean)) {
+    for (const id of spawnSync('ip', ['netns', 'pids', name], { encoding: 'utf8' })
+      .stdout.split('\n')
+      .filter(Boolean)) {
       spawnSync('kill', ['-KILL', id]);
     }
     spawnSync('ip', ['netns', 'delete', name]);
