@@ -70,7 +70,9 @@ fn a_full_port_range_refuses_the_peer_and_nothing_else() {
         (&closed["peer"], &closed["reason"]),
         (&json!(3), &json!("portsExhausted"))
     );
+    assert_eq!(closed["detail"], "no free UDP port from 42000 to 42001");
     rig.wait_for(|report| report["type"] == "log" && report["level"] == "warn");
+    assert_eq!(rig.counter(0, "ports_exhausted"), 1);
     rig.submit(1, &json!([{"type": "closePeer", "peer": 2}]));
     rig.counter(1, "packets_in");
     rig.submit(0, &open);

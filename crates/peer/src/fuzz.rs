@@ -9,22 +9,30 @@ use sluice_wire::id::PeerId;
 
 use crate::{
     CandidateKind, Certificate, CloseReason, Credentials, DataRole, DtlsRole, HashAlgorithm, Path,
-    Peer, PeerConfig, PeerEvent, Protocol, Received, RemoteCandidate, RemoteDescription,
+    Peer, PeerConfig, PeerEvent, Protocol, Received, RemoteCandidate, RemoteDescription, Via,
 };
 
-/// One datagram to a transport that is connected: from a stranger, who must get nothing, and along the path of
-/// its own client.
+/// One datagram to a transport that is connected: from a stranger, who must get nothing, over UDP, a connection and
+/// each kind of relay, all of which then close; and along the path of its own client.
 pub fn datagram(input: &[u8]) {
     CALL.with_borrow_mut(|kept| {
         let call = kept.get_or_insert_with(Call::connected);
-        let received =
-            call.server
-                .handle_datagram(call.now, Path::udp(SERVER, STRANGER), &mut input.to_vec());
-        assert!(matches!(received, Received::Dropped(_)), "{received:?}");
-        assert!(
-            call.server.poll_transmit().is_none(),
-            "strangers get no answer"
-        );
+        for via in Via::ALL {
+            let path = Path {
+                via,
+                local: SERVER,
+                remote: STRANGER,
+            };
+            let received = call
+                .server
+                .handle_datagram(call.now, path, &mut input.to_vec());
+            assert!(matches!(received, Received::Dropped(_)), "{received:?}");
+            call.server.handle_path_closed(call.now, path);
+            assert!(
+                call.server.poll_transmit().is_none(),
+                "strangers get no answer"
+            );
+        }
 
         call.server
             .handle_datagram(call.now, Path::udp(SERVER, CLIENT), &mut input.to_vec());
@@ -132,6 +140,7 @@ fn side(now: Instant, name: &str, bound: SocketAddr, role: DtlsRole) -> (Peer, R
     };
     let mut peer = Peer::new(now, config);
     peer.add_local_address(Protocol::Udp, bound, bound);
+    peer.add_local_address(Protocol::Tcp, bound, bound);
     (peer, description)
 }
 

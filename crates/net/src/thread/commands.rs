@@ -45,29 +45,30 @@ impl Thread {
         let buffer = self.seat.engine.receive_buffer_bytes;
         let (lease, sockets) = match book.bind(&mut self.rng, &addresses, buffer) {
             Ok(bound) => bound,
-            Err(error) => return refuse(now, open.peer, error.to_string(), outbox),
+            Err(error) => return self.refuse(now, open.peer, error.to_string(), outbox),
         };
         match self.seat.sockets.add_peer(now, open.peer, lease, sockets) {
             Ok(mut locals) => {
                 locals.extend_from_slice(self.seat.tcp.addresses());
                 self.world.open_peer(now, open, &locals);
             }
-            Err(error) => refuse(now, open.peer, error.to_string(), outbox),
+            Err(error) => self.refuse(now, open.peer, error.to_string(), outbox),
         }
     }
-}
 
-fn refuse(now: Instant, peer: PeerId, detail: String, outbox: &mut Outbox) {
-    tracing::warn!(peer = peer.0, detail, "no socket for a transport");
-    let reason = PeerCloseReason::PortsExhausted;
-    outbox.push(
-        now,
-        Report::Event(Event::PeerClosed {
-            peer,
-            reason,
-            detail,
-        }),
-    );
+    fn refuse(&mut self, now: Instant, peer: PeerId, detail: String, outbox: &mut Outbox) {
+        tracing::warn!(peer = peer.0, detail, "no socket for a transport");
+        self.refused_peers += 1;
+        let reason = PeerCloseReason::PortsExhausted;
+        outbox.push(
+            now,
+            Report::Event(Event::PeerClosed {
+                peer,
+                reason,
+                detail,
+            }),
+        );
+    }
 }
 
 /// Time for commands per turn: a thousand joins at once must not hold media up for longer.

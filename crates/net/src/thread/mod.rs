@@ -73,6 +73,8 @@ struct Thread {
     logs: LogSource,
     /// Datagrams that other workers got from us.
     handed_over: u64,
+    /// Peers that got no socket.
+    refused_peers: u64,
     /// Peers that ended in this turn; their sockets are closed behind its sends.
     ended: Vec<PeerId>,
     /// True where the turn left something behind because it had done enough.
@@ -121,6 +123,7 @@ impl Thread {
             rng: SmallRng::seed_from_u64(seat.worker.seed),
             logs,
             handed_over: 0,
+            refused_peers: 0,
             ended: Vec::new(),
             saturated: false,
             events: mio::Events::with_capacity(MAX_POLL_EVENTS),

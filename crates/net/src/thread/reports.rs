@@ -35,6 +35,7 @@ impl Thread {
         [
             ("datagrams_sent", sends.sent),
             ("datagrams_handed_over", self.handed_over),
+            ("ports_exhausted", self.refused_peers),
             ("train_fallbacks", sends.train_fallbacks),
             ("drop_send_full", sends.full),
             ("drop_send_too_large", sends.too_large),
