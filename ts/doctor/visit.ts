@@ -21,6 +21,7 @@ import {
 import { type RawData, WebSocket } from 'ws';
 import { deferred } from '../lib/deferred.ts';
 import { type Answer, type LocalIce, newIce, readAnswer, readCandidate, writeOffer } from './offer.ts';
+import { withoutTokens } from './running.ts';
 
 export interface VisitOptions {
   /** `ws://…` or `wss://…`, without a path. */
@@ -129,9 +130,9 @@ class Signal {
       let body = '';
       response.setEncoding('utf8');
       response.on('data', (text: string) => {
-        body += text.slice(0, MAX_REASON);
+        if (body.length < MAX_REASON) body += text;
       });
-      response.on('end', () => this.#fail(response.statusCode ?? 0, body.trim()));
+      response.on('end', () => this.#fail(response.statusCode ?? 0, withoutTokens(body)));
       response.on('close', () => request.destroy());
     });
     // Whoever waits hears of it; nobody may be waiting.
@@ -223,4 +224,4 @@ const LEAVE_MS = 1000;
 const QUIET_MS = 700;
 const TICK_MS = 20;
 const CLOCK_PATIENCE_MS = 500;
-const MAX_REASON = 500;
+const MAX_REASON = 2000;
