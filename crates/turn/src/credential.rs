@@ -134,6 +134,24 @@ mod tests {
         assert_eq!(parse(&username(&claim())), Some(claim()));
     }
 
+    /// What livekit-server 1.13.5 gave a participant; `ts/auth/turn-credentials.test.ts` has more of them.
+    #[test]
+    fn credentials_are_those_of_livekit_server() {
+        let claim = Claim {
+            api_key: "APIvector".into(),
+            participant: "PA_EGn2wCfGufYC".into(),
+            expiry: 1_795_380_776,
+        };
+        assert_eq!(
+            username(&claim),
+            "2czNwgzM1kzNxw3QZZWdHZ2Q3JjbHV0XBBFfk7N6GrM7SCqgA"
+        );
+        assert_eq!(
+            password("secretsecretsecretsecretsecretsecret", &claim),
+            "DBFfqUjmucS5mfbQEcPPdi3uCRNukpIdoiG37qUI4hG"
+        );
+    }
+
     #[test]
     fn any_bytes_come_back() {
         let mut rng = SmallRng::seed_from_u64(1);
