@@ -116,6 +116,7 @@ impl Outbound {
     fn forget_written(&mut self) {
         if self.is_empty() {
             self.buffer.clear();
+            self.buffer.shrink_to(KEPT_BYTES);
             self.written = 0;
             self.marks.clear();
         }
@@ -146,6 +147,8 @@ const MEDIA_BYTES: usize = 256 * 1024;
 const MEDIA_DELAY: Duration = Duration::from_millis(500);
 /// What may wait in all: room for checks, handshakes and a data channel's window beyond media.
 const ALL_BYTES: usize = 320 * 1024;
+/// Memory that a connection keeps when nothing waits: enough for a key frame, so that calls allocate nothing.
+const KEPT_BYTES: usize = 64 * 1024;
 /// Marks are this far apart, so that few are kept.
 const MARK_STEP: Duration = Duration::from_millis(20);
 

@@ -138,11 +138,6 @@ impl<S: ByteStream, F: Framer, T> Table<S, F, T> {
         Ok(())
     }
 
-    /// Where its listeners are bound.
-    pub fn locals(&self) -> impl Iterator<Item = SocketAddr> + '_ {
-        self.listeners.iter().map(Listener::local)
-    }
-
     /// Notes what can be done. False where the event is not ours.
     pub fn handle_event(&mut self, event: &Event) -> bool {
         let Some(at) = event
@@ -225,17 +220,13 @@ impl<S: ByteStream, F: Framer, T> Table<S, F, T> {
             return false;
         }
         let connection = Connection::new(opened, stream, framer, read);
-        match self.insert(now, key, connection, owned) {
-            Ok(at) => {
-                // What was read already raises no event.
-                self.mark_ready(at);
-                true
-            }
-            Err(_) => {
-                self.admission.leave(key.remote.ip());
-                false
-            }
-        }
+        let Ok(at) = self.insert(now, key, connection, owned) else {
+            self.admission.leave(key.remote.ip());
+            return false;
+        };
+        // What was read already raises no event.
+        self.mark_ready(at);
+        true
     }
 
     /// Receives from the connection that has waited longest; none where all are read. What must be closed for what it
