@@ -11,7 +11,7 @@ export function fileLimitWarning(config: Config, limit: number | undefined = ope
 }
 
 /** A socket for each media port and each relay, and one that signals for each participant that these ports can serve. */
-function neededFiles({ rtc, turn }: Config): number {
+export function neededFiles({ rtc, turn }: Config): number {
   const own = rtc.udp_port === undefined && !rtc.force_tcp;
   const media = own ? rtc.port_range_end - rtc.port_range_start + 1 : 0;
   const relays = turn.enabled ? turn.relay_range_end - turn.relay_range_start + 1 : 0;

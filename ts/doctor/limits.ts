@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import type { Config } from '../config/schema.ts';
+import { neededFiles } from '../file-limit.ts';
 import { type Finding, Findings } from './finding.ts';
 
 /** Where the numbers come from; tests have other ones. */
@@ -24,21 +25,13 @@ function checkFiles(config: Config, pid: number | undefined, { read }: LimitSour
     return;
   }
   const whose = pid === undefined ? 'this user' : `the running server (pid ${pid})`;
-  const wanted = filesWanted(config);
+  const wanted = neededFiles(config);
   const text = `${whose} may have ${limit.hard === Number.POSITIVE_INFINITY ? 'any number of' : limit.hard} open files`;
   const fix = `set LimitNOFILE=${wanted} in the unit of systemd, --ulimit nofile=${wanted} for Docker, or \`ulimit -n ${wanted}\``;
   // Node.js takes what the hard limit allows at its start.
   if (limit.hard < LEAST_FILES) findings.fail(`${text}, too few for a server`, fix);
   else if (limit.hard < wanted) findings.warn(`${text}; with all ports in use it would be ${wanted}`, fix);
   else findings.ok(`${text}, at most ${wanted} are needed`);
-}
-
-/** A socket for each port of media, a connection for each participant, relays, and some more. */
-function filesWanted({ rtc, turn }: Config): number {
-  const ports = rtc.udp_port === undefined ? rtc.port_range_end - rtc.port_range_start + 1 : PARTICIPANTS;
-  const relays = turn.enabled ? turn.relay_range_end - turn.relay_range_start + 1 : 0;
-  const connections = rtc.tcp_port === 0 ? PARTICIPANTS : 2 * PARTICIPANTS;
-  return (rtc.force_tcp ? 0 : ports) + relays + connections + LEAST_FILES;
 }
 
 function openFiles(read: () => string): { hard: number } | undefined {
@@ -80,7 +73,5 @@ function numberIn(read: () => string): number | undefined {
 const SYSTEM: LimitSources = { read: (path) => readFileSync(path, 'utf8') };
 /** What each of our sockets asks for (crates/net/src/config.rs). */
 const WANTED_BUFFER = 4 * 1024 * 1024;
-/** Timers, libraries, logs, the API: below this nothing works for long. */
+/** What systems give where nobody asked for more: the first busy hour ends there. */
 const LEAST_FILES = 1024;
-/** As many as a large machine serves. */
-const PARTICIPANTS = 5000;

@@ -51,14 +51,11 @@ async function checkUse(use: PortUse, { view, running, pid, findings }: Situatio
     }
     return;
   }
-  if (holders.length > 0) {
-    findings.fail(`${name} is in use by ${describe(holders)}`, freeIt(key, protocol, port));
-    return;
-  }
   for (const ip of use.ips) {
     const code = await tryToBind(protocol, ip, port);
     if (code === undefined) continue;
-    findings.fail(`${name} can't be opened at ${ip === '' ? 'any address' : ip}: ${code}`, bindFix(code, key));
+    if (code === 'EADDRINUSE') findings.fail(`${name} is in use by ${describe(holders)}`, freeIt(key, protocol, port));
+    else findings.fail(`${name} can't be opened at ${ip === '' ? 'any address' : ip}: ${code}`, bindFix(code, key));
     return;
   }
 }
