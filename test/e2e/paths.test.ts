@@ -76,12 +76,14 @@ async function routesOf(clients: BrowserClient[]): Promise<Set<string>> {
   return new Set(routes.flat());
 }
 
-/** Peer connections by path, as the server sees them. */
-async function pathsOf(server: TestServer): Promise<Record<string, number>> {
+/** How many peer connections take each path, as our server counts them. */
+async function assertPaths(server: TestServer, expected: Record<string, number>): Promise<void> {
+  if (process.env.E2E_SERVER !== undefined) return;
   const { metricsUrl } = server as TestServer & { metricsUrl: string };
   const text = await (await fetch(metricsUrl)).text();
   const lines = [...text.matchAll(/^sluice_connections\{path="([\w-]+)".*\} (\d+)$/gm)];
-  return Object.fromEntries(lines.map(([, path, count]) => [path, Number(count)]).filter(([, count]) => count !== 0));
+  const counts = lines.map(([, path, count]) => [path, Number(count)] as const);
+  assert.deepEqual(Object.fromEntries(counts.filter(([, count]) => count !== 0)), expected);
 }
 
 async function close(clients: BrowserClient[]): Promise<void> {
@@ -97,7 +99,7 @@ for (const single of [true, false]) {
       await withServer({ rtc: { ...IPV4, force_tcp: true, tcp_port: await freePort() } }, async (server) => {
         const clients = await call(server, { single });
         assert.deepEqual(await routesOf(clients), new Set(['tcp']));
-        assert.deepEqual(await pathsOf(server), { tcp: connections });
+        await assertPaths(server, { tcp: connections });
         await close(clients);
       });
     });
@@ -111,7 +113,7 @@ for (const single of [true, false]) {
         await alice.run((c) => c.waitFor('reconnected'));
         await seeEachOther(clients);
         assert.deepEqual(await routesOf([alice]), new Set(['tcp']));
-        assert.deepEqual(await pathsOf(server), { udp: connections / 2, tcp: connections / 2 });
+        await assertPaths(server, { udp: connections / 2, tcp: connections / 2 });
         await close(clients);
       });
     });
@@ -123,7 +125,7 @@ for (const single of [true, false]) {
       await withServer({ rtc: outsideOnly(), turn: { ...turn(), udp_port } }, async (server) => {
         const clients = await call(server, { single, relayOnly: true });
         assert.deepEqual(await routesOf(clients), new Set(['relay-udp']));
-        assert.deepEqual(await pathsOf(server), { 'relay-udp': connections });
+        await assertPaths(server, { 'relay-udp': connections });
         await close(clients);
       });
     });
@@ -134,7 +136,7 @@ for (const single of [true, false]) {
       await withServer(config, async (server) => {
         const clients = await call(server, { single, relayOnly: true });
         assert.deepEqual(await routesOf(clients), new Set(['relay-tls']));
-        assert.deepEqual(await pathsOf(server), { 'relay-tls': connections });
+        await assertPaths(server, { 'relay-tls': connections });
         await close(clients);
       });
     });
