@@ -101,6 +101,7 @@ impl Prober {
 
     /// The certificate's SHA-256 fingerprint.
     #[napi]
+    #[must_use]
     pub fn fingerprint(&self) -> String {
         self.prober.fingerprint()
     }

@@ -19,6 +19,11 @@ fn streams_of_any_shape_are_cut_into_messages_or_ended() {
     replay("stream", fuzz::stream);
 }
 
+#[test]
+fn answers_of_any_shape_are_read_without_harm() {
+    replay("answer", fuzz::answer);
+}
+
 fn replay(target: &str, body: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("fuzz/corpus")

@@ -14,7 +14,8 @@ pub(super) struct Report {
 /// One step.
 #[derive(Debug, Serialize)]
 struct Step {
-    step: &'static str,
+    #[serde(rename = "step")]
+    name: &'static str,
     ok: bool,
     /// Milliseconds that it took.
     ms: f64,
@@ -59,16 +60,16 @@ impl Report {
         }
     }
 
-    fn push(&mut self, step: &'static str, ok: bool, took: Duration, detail: String) {
+    fn push(&mut self, name: &'static str, ok: bool, took: Duration, detail: String) {
         let ms = (took.as_secs_f64() * 10_000.0).round() / 10.0;
         match self.steps.last_mut() {
-            Some(last) if last.step == step => {
+            Some(last) if last.name == name => {
                 last.ok = ok;
                 last.ms += ms;
                 last.detail = detail;
             }
             _ => self.steps.push(Step {
-                step,
+                name,
                 ok,
                 ms,
                 detail,

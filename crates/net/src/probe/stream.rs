@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use sluice_turn::frame;
 use sluice_wire::framing;
 
 use super::left;
@@ -107,7 +108,12 @@ impl Framing {
                     .map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
                 Ok(packet.map(|packet| (packet.clone(), packet.end)))
             }
-            Self::Turn => first_turn_message(stream),
+            Self::Turn => {
+                let end = frame::next(stream)
+                    .map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
+                let whole = end.filter(|end| *end <= stream.len());
+                Ok(whole.map(|end| (0..end, end)))
+            }
         }
     }
 
@@ -129,34 +135,10 @@ impl Framing {
     }
 }
 
-/// The two first bits tell which it is; ChannelData is padded, and its length does not count that.
-fn first_turn_message(stream: &[u8]) -> io::Result<Option<(std::ops::Range<usize>, usize)>> {
-    let Some(([first, _, l0, l1], _)) = stream.split_first_chunk::<4>() else {
-        return Ok(None);
-    };
-    let body = usize::from(u16::from_be_bytes([*l0, *l1]));
-    let (len, end) = match first >> 6 {
-        0 => (STUN_HEADER + body, STUN_HEADER + body),
-        1 => (
-            CHANNEL_HEADER + body,
-            CHANNEL_HEADER + body.next_multiple_of(4),
-        ),
-        _ => {
-            return Err(io::Error::new(
-                ErrorKind::InvalidData,
-                "what answers does not speak TURN",
-            ));
-        }
-    };
-    Ok((stream.len() >= end).then_some((0..len, end)))
-}
-
 fn closed() -> io::Error {
     io::Error::new(ErrorKind::UnexpectedEof, "the server closed the connection")
 }
 
-const STUN_HEADER: usize = 20;
-const CHANNEL_HEADER: usize = 4;
 /// Three SYNs: a second one that is lost still leaves time for the third.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 /// Also of a TLS handshake's reads.
@@ -167,13 +149,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn turn_messages_tell_their_length_themselves() {
-        let stun = [&[0, 1, 0, 4][..], &[0; 20]].concat();
-        assert_eq!(first_turn_message(&stun).unwrap(), Some((0..24, 24)));
-        let channel = [0x40, 0, 0, 1, 9, 0, 0, 0];
-        assert_eq!(first_turn_message(&channel).unwrap(), Some((0..5, 8)));
-        assert_eq!(first_turn_message(&channel[..7]).unwrap(), None);
-        assert!(first_turn_message(b"HTTP/1.1 400").is_ok_and(|found| found.is_none()));
-        assert!(first_turn_message(&[0x80, 0, 0, 0]).is_err());
+    fn a_message_is_waited_for_until_it_is_whole() {
+        for (framing, stream) in [
+            (Framing::Packets, &[0, 3, 1, 2, 3][..]),
+            (Framing::Turn, &[0x40, 0, 0, 1, 9, 0, 0, 0][..]),
+        ] {
+            for len in 0..stream.len() {
+                assert_eq!(framing.first(&stream[..len]).expect("no junk"), None);
+            }
+            let (_, end) = framing.first(stream).expect("no junk").expect("whole");
+            assert_eq!(end, stream.len());
+        }
+        assert!(Framing::Turn.first(b"\x80").is_err());
+    }
+
+    #[test]
+    fn what_is_wrapped_is_found_again() {
+        let wrapped = Framing::Packets.wrap(&[7; 5]).expect("it fits");
+        assert_eq!(
+            Framing::Packets.first(&wrapped).expect("no junk"),
+            Some((2..7, 7))
+        );
+        assert_eq!(Framing::Turn.wrap(&[0x40; 5]).expect("it fits").len(), 8);
+        assert!(Framing::Packets.wrap(&[0; 70_000]).is_err());
     }
 }
