@@ -297,6 +297,11 @@ export class PageClient {
     );
   }
 
+  /** Frames shown so far of somebody's camera. */
+  frames(identity: string): number {
+    return this.#watchers.get(`${identity} ${Track.Source.Camera}`)?.frames ?? 0;
+  }
+
   /** Frames decoded in the next so many milliseconds. */
   async framesIn(identity: string, milliseconds: number, source: string = Track.Source.Camera): Promise<number> {
     const watcher = this.#watchers.get(`${identity} ${source}`);

@@ -1,6 +1,7 @@
 /** A call between a browser and a native client, each behind the network that the test is about. */
 
 import assert from 'node:assert/strict';
+import { isDeepStrictEqual } from 'node:util';
 import type { BrowserClient } from '../../e2e/support/browser.ts';
 import { freshRoom, joinToken } from '../../e2e/support/server.ts';
 import { type InnerBrowser, launchInside, type Surroundings } from './browser.ts';
@@ -29,7 +30,7 @@ export class Call {
   static async begin(internet: Internet, server: InnerServer, options: CallOptions = {}): Promise<Call> {
     const { singlePeerConnection = true, relayOnly = false, hosts = {} } = options;
     internet.native.hosts(hosts);
-    const native = NativeClient.start(internet.native);
+    const native = NativeClient.start(internet.native, options.authority?.file);
     const browser = await launchInside(internet.browser, options);
     const call = new Call(browser, await browser.browser.client(), native);
     try {
@@ -88,6 +89,17 @@ export class Call {
     return { browser, native };
   }
 
+  /** Resolves once peer connections send so. */
+  async takes(expected: { browser: string[]; native: string[] }, timeout: number): Promise<void> {
+    const deadline = Date.now() + timeout;
+    for (;;) {
+      const routes = await this.routes();
+      if (isDeepStrictEqual(routes, expected)) return;
+      if (Date.now() > deadline) assert.deepEqual(routes, expected);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
+
   /** Where the browser's peer connections send to, each once. */
   async destinations(): Promise<string[]> {
     return [...new Set(await this.page.run((c) => c.paths()))];
@@ -103,11 +115,17 @@ export class Call {
     return Math.max(await this.native.gap(), await this.page.run((c) => c.gap('native')));
   }
 
-  /** How often either side had to come back with a new signal connection, or anew. */
-  async rejoins(): Promise<number> {
+  /** How often either side lost its session. */
+  async disconnections(): Promise<number> {
+    return (await this.interruptions()).filter((event) => event === 'disconnected').length;
+  }
+
+  /** What either side's SDK did about a connection that it lost. */
+  async interruptions(): Promise<string[]> {
+    const names = ['signal-reconnecting', 'reconnecting', 'disconnected'];
+    const counts = await this.page.run((c, names) => names.map((name) => c.count(name)), names);
     const { events } = await this.native.state();
-    const lost = await this.page.run((c) => c.count('disconnected'));
-    return lost + events.filter((event) => event === 'disconnected').length;
+    return [...names.flatMap((name, index) => Array<string>(counts[index] ?? 0).fill(name)), ...events];
   }
 
   async end(): Promise<void> {

@@ -159,7 +159,7 @@ export class Internet {
     this.lab.cable(plug(storage, 'eth0', '10.9.0.1/24'), plug(this.server, 'storage0', '10.9.0.10/24'));
   }
 
-  /** Drops what clients send that matches this rule of iptables, both ways, until called off by the function returned. */
+  /** Drops what matches this rule of iptables on its way through `home`, until called off by the function returned. */
   block(rule: string): () => void {
     const six = this.#plan.family === 6 ? '-6 ' : '';
     const rules = ['-o uplink', '-i uplink'].map((way) => `FORWARD ${way} ${rule} -j DROP`);
@@ -169,12 +169,14 @@ export class Internet {
     };
   }
 
-  /** Lets clients reach nothing but TCP ports of the server. */
-  onlyTcp(...ports: number[]): void {
-    const list = ports.join(',');
-    this.home.iptables(`-A FORWARD -o uplink -p tcp -m multiport --dports ${list} -j ACCEPT`);
-    this.home.iptables(`-A FORWARD -i uplink -p tcp -m multiport --sports ${list} -j ACCEPT`);
-    this.home.iptables('-P FORWARD DROP');
+  /** Lets one of the clients send to nothing but these ports. */
+  allowOnly(client: 'browser' | 'native', ports: { tcp?: number[]; udp?: number[] }): void {
+    for (const [protocol, list] of Object.entries(ports)) {
+      const match = `-p ${protocol} -m multiport`;
+      this.home.iptables(`-A FORWARD -i ${client} ${match} --dports ${list.join(',')} -j ACCEPT`);
+      this.home.iptables(`-A FORWARD -o ${client} ${match} --sports ${list.join(',')} -j ACCEPT`);
+    }
+    for (const way of ['-i', '-o']) this.home.iptables(`-A FORWARD ${way} ${client} -j DROP`);
   }
 }
 

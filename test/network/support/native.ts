@@ -27,8 +27,10 @@ export class NativeClient {
     });
   }
 
-  static start(namespace: Namespace): NativeClient {
-    const [command, args] = namespace.command(process.execPath, ['--import', 'tsx', PROGRAM]);
+  /** Trusts the authority in this file beside those of the system, but for TURN. */
+  static start(namespace: Namespace, authorityFile = ''): NativeClient {
+    const trust = authorityFile === '' ? [] : [`SSL_CERT_FILE=${authorityFile}`];
+    const [command, args] = namespace.command('env', [...trust, process.execPath, '--import', 'tsx', PROGRAM]);
     const output = process.env.E2E_CONSOLE ? 'inherit' : 'ignore';
     return new NativeClient(spawn(command, args, { stdio: ['ignore', output, output, 'ipc'] }));
   }
@@ -37,7 +39,9 @@ export class NativeClient {
     const id = this.#requests++;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
-      this.#process.send({ id, name, args });
+      // One that ended rejects what waits.
+      if (this.#process.connected) this.#process.send({ id, name, args });
+      else reject(new Error('the native client ended'));
     }) as ReturnType<Requests[N]>;
   }
 

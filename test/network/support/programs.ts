@@ -21,11 +21,19 @@ export async function startBalancer(
 
 /** coturn, as a STUN server or as a TURN server, with words of its command line. */
 export async function startCoturn(namespace: Namespace, host: string, words: string): Promise<void> {
-  const common = `--no-cli --log-file=stdout --simple-log --listening-ip=${host} --relay-ip=${host} --pidfile=/dev/null`;
-  await until(
-    /listener opened on|Listener address to use|UDP listener/i,
-    namespace.spawn('turnserver', ['-n', ...`${common} ${words}`.split(' ')]),
-  );
+  const addresses = `--listening-ip=${host} --relay-ip=${host}`;
+  const quiet = '--no-cli --no-tls --no-dtls --log-file=stdout --simple-log --pidfile=/dev/null';
+  const args = ['-n', ...`${addresses} ${quiet} ${words}`.split(' ')];
+  await until(/DB connection success/, namespace.spawn('turnserver', args));
+}
+
+/** Sends every datagram back to where it came from. */
+export async function startEcho(namespace: Namespace, host: string, port: number): Promise<void> {
+  const script = `
+    const socket = require('node:dgram').createSocket('udp4');
+    socket.on('message', (message, { port, address }) => socket.send(message, port, address));
+    socket.bind(${port}, '${host}', () => console.log('ready'));`;
+  await until(/ready/, namespace.spawn(process.execPath, ['--eval', script]));
 }
 
 /** Resolves once the program printed this. */

@@ -1,5 +1,6 @@
 /** The server under test inside a namespace, with a configuration that docs/deploy.md shows. */
 
+import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { stringify } from 'yaml';
@@ -45,11 +46,18 @@ export class InnerServer {
     return this.#process.output();
   }
 
-  /** Peer connections by the path that they take, as in `{ udp: 2 }`. */
-  async paths(): Promise<Record<string, number>> {
-    const text = await fetchInside(this.#namespace, `http://127.0.0.1:${METRICS_PORT}/metrics`, 5_000);
+  /** Asserts how many peer connections take which path, as in `{ udp: 2 }`. Only ours tells. */
+  async carries(expected: Record<string, number>): Promise<void> {
+    if (process.env.E2E_SERVER !== undefined) return;
+    const text = await this.metrics();
     const lines = [...text.matchAll(/^sluice_connections\{path="([\w-]+)".*\} (\d+)$/gm)];
-    return Object.fromEntries(lines.map(([, path, count]) => [path, Number(count)]).filter(([, count]) => count !== 0));
+    const counts = lines.map(([, path, count]) => [path, Number(count)] as const).filter(([, count]) => count !== 0);
+    assert.deepEqual(Object.fromEntries(counts), expected);
+  }
+
+  /** As Prometheus reads them. */
+  metrics(): Promise<string> {
+    return fetchInside(this.#namespace, `http://127.0.0.1:${METRICS_PORT}/metrics`, 5_000);
   }
 
   async stop(): Promise<void> {

@@ -1,0 +1,76 @@
+/** Clients whose address changes in mid-call, and a path that loses, delays and reorders. */
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Call } from './support/call.ts';
+import { Checks } from './support/checks.ts';
+import { HOME } from './support/internet.ts';
+import { unavailable } from './support/lab.ts';
+import { scene } from './support/scene.ts';
+
+/** How soon media must flow once the first check of a new path was sent, milliseconds. */
+const AT_ONCE = 1_000;
+
+/** Pictures of both sides arrive within that time. */
+async function flows(call: Call): Promise<void> {
+  const count = async () =>
+    [(await call.native.state()).frames, await call.page.run((c) => c.frames('native'))] as const;
+  const before = await count();
+  await new Promise((resolve) => setTimeout(resolve, AT_ONCE));
+  const after = await count();
+  assert.ok(after[0] > before[0], `the native client got no picture in ${AT_ONCE} ms`);
+  assert.ok(after[1] > before[1], `the browser got no picture in ${AT_ONCE} ms`);
+}
+
+describe('on the move', { skip: unavailable }, () => {
+  test("the clients' NAT gets another address: media follows the first check", async () => {
+    await scene({ plan: { nat: 'symmetric' }, config: 'one-udp-port' }, async ({ call, server, internet }) => {
+      const checks = [new Checks(internet.home, 'browser'), new Checks(internet.home, 'native')];
+      await call.gap();
+      // Taking the address away makes the kernel forget what it translated to it.
+      internet.home.ip(`address del ${HOME}/24 dev uplink`);
+      internet.home.ip('address add 198.51.100.3/24 dev uplink');
+      internet.home.ip('route add default via 198.51.100.1 dev uplink');
+      await Promise.all(checks.map((one) => one.first()));
+      await flows(call);
+      await call.works();
+      await server.carries({ udp: 2 });
+      const gap = await call.gap();
+      console.log(`the longest gap was ${gap} ms`);
+      assert.ok(gap < 6_000, `a gap of ${gap} ms`);
+      assert.deepEqual(await call.interruptions(), []);
+    });
+  });
+
+  test('a client goes from one network to another: it keeps its session', async () => {
+    await scene({ config: 'one-udp-port' }, async ({ call, server, internet }) => {
+      const sid = await call.page.run((c) => c.room.localParticipant.sid);
+      const checks = new Checks(internet.home, 'browser');
+      await call.gap();
+      internet.browser.ip('address del 192.168.1.2/24 dev eth0');
+      internet.browser.ip('address add 192.168.1.3/24 dev eth0');
+      internet.browser.ip('route add default via 192.168.1.1 dev eth0');
+      await checks.first();
+      await flows(call);
+      await call.works();
+      await server.carries({ udp: 2 });
+      console.log(`the longest gap was ${await call.gap()} ms`);
+      assert.equal(await call.page.run((c) => c.room.localParticipant.sid), sid);
+      assert.deepEqual(await call.disconnections(), 0);
+    });
+  });
+
+  for (const singlePeerConnection of [true, false]) {
+    test(`5 % loss, 50 ms, reordering, ${singlePeerConnection ? 'one peer connection' : 'two'}`, async () => {
+      const setting = { plan: { link: true }, config: 'one-udp-port', call: { singlePeerConnection } };
+      await scene(setting, async ({ call, internet }) => {
+        await internet.link?.weather('both', { delay: 50, jitter: 10, loss: 0.05, reorder: 0.05, 'reorder-by': 30 });
+        await call.gap();
+        for (let round = 0; round < 3; round++) await call.works({ dataSize: 5_000 });
+        const gap = await call.gap();
+        assert.ok(gap < 3_000, `a gap of ${gap} ms`);
+        assert.deepEqual(await call.interruptions(), []);
+      });
+    });
+  }
+});
