@@ -58,6 +58,11 @@ test('a machine may have one family only', () => {
 test('loopback is taken where asked for, or where there is nothing else', () => {
   assert.deepEqual(addresses({ loopback: true }), ['10.0.0.5', '172.17.0.1', '127.0.0.1', '2001:db8::5', '::1']);
   assert.deepEqual(addresses({}, { lo: HOST.lo }), ['127.0.0.1', '::1']);
+  const notes = (options: Partial<AddressOptions>) =>
+    candidates(options, { lo: HOST.lo }).map(({ note }) => note?.level);
+  assert.deepEqual(notes({}), ['warn', 'warn']);
+  assert.deepEqual(notes({ loopback: true }), [undefined, undefined]);
+  assert.deepEqual(notes({ nodeIp: { v4: '198.51.100.7', v6: '::1' } }), [undefined, undefined]);
 });
 
 test('an address of two interfaces is taken once', () => {

@@ -105,7 +105,10 @@ export function candidateAddresses(options: AddressOptions, locals: readonly Loc
     throw new Error(discoveryFailed(discovery.found));
   }
   if (candidates.length === 0) throw new Error('no local address is left for media: see rtc.interfaces and rtc.ips');
-  return candidates;
+  if (options.loopback || chosen.some((local) => !local.loopback)) return candidates;
+  return candidates.map((candidate) =>
+    candidate.source === 'interface' ? { ...candidate, note: ONLY_LOOPBACK } : candidate,
+  );
 }
 
 function ofFamily(
@@ -280,6 +283,10 @@ const NOT_PUBLIC = ranges([
 ]);
 const SELF_CHECK_FAILED =
   'a datagram from here to the external address did not come back: either this network lets no machine reach itself that way (then set rtc.skip_external_ip_validation), or a firewall or NAT keeps UDP out (then open the media ports)';
+const ONLY_LOOPBACK = {
+  level: 'warn' as const,
+  text: 'there is no other address, and only clients on this machine can use this one: see rtc.interfaces and rtc.ips, or set rtc.enable_loopback_candidate if that is meant',
+};
 const SEEN_AS_PRIVATE =
   'the STUN server sees a private address, so it stands in a private network itself: clients elsewhere need another one in rtc.stun_servers, or rtc.node_ip';
 const PRIVATE_ADVICE =
