@@ -59,11 +59,14 @@ function relayFix(): string {
 }
 
 function openFix(route: Route, { udpPorts, throughNat }: Hints): string {
+  if (route.kind === 'turn-tls') {
+    return `open TCP ${route.port} up to the server, let ${route.host} lead to it, and let that port end at turn.tls_port: clients are sent to no other`;
+  }
   const protocol = route.kind === 'udp' || route.kind === 'turn-udp' ? 'UDP' : 'TCP';
   const ports = route.kind === 'udp' && udpPorts !== undefined ? udpPorts : String(route.port);
   const address = 'ip' in route ? route.ip : route.host;
   const elsewhere = throughNat
     ? "; if only this machine can't reach it, set rtc.skip_external_ip_validation and run `sluice doctor --from` elsewhere"
     : '';
-  return `open ${protocol} ${ports} in every firewall up to the server, and make sure that ${address} leads to it (rtc.node_ip)${elsewhere}`;
+  return `open ${protocol} ${ports} in every firewall up to the server, and make sure that ${address} leads to it${'ip' in route ? ' (rtc.node_ip)' : ''}${elsewhere}`;
 }

@@ -2,6 +2,7 @@
 
 import { lookup } from 'node:dns/promises';
 import { isIP, isIPv4 } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ICEServer } from '@livekit/protocol';
 import type { Answer, ServerCandidate } from './offer.ts';
 import type { Way } from './prober.ts';
@@ -109,12 +110,19 @@ export class ConnectTo {
     const rule = this.#rules.get(`${host}:${port}`);
     if (rule !== undefined) return rule;
     if (isIP(host) !== 0) return { ip: host, port };
+    // The system's own patience is half a minute.
+    const late = sleep(RESOLVE_MS, undefined, { ref: false }).then(() => {
+      throw new Error('no answer');
+    });
     try {
-      return { ip: (await lookup(host)).address, port };
+      return { ip: (await Promise.race([lookup(host), late])).address, port };
     } catch (error) {
       return `${UNRESOLVED}: ${host} (${(error as NodeJS.ErrnoException).code ?? 'no answer'})`;
+    } finally {
+      late.catch(() => {});
     }
   }
 }
 
+const RESOLVE_MS = 5000;
 export const UNRESOLVED = 'the name is not resolved';
