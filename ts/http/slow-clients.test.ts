@@ -18,7 +18,7 @@ if ('create' in uws) factories.push(['uws', uws.create]);
 const certificate = selfSigned();
 /** 10 s, and what both servers take to look. */
 const CUT_AFTER_MS = 16_000;
-/** Each has its two ends in this process. Five times as many was tried by hand. */
+/** Each has its two ends in this process. */
 const ATTACKERS = 2500;
 
 for (const [name, create] of factories) {

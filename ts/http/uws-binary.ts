@@ -26,10 +26,25 @@ export function loadUwsAddon(): LoadedAddon {
     if (sha256(content) !== expected) return { reason: `${name} does not have the expected hash` };
     // Read by the addon when it is loaded; its default of 4 kB is too little for a token in a URL.
     process.env.UWS_HTTP_MAX_HEADERS_SIZE ??= String(MAX_HEADER_BYTES);
-    return { addon: open(needsMend() ? cached(mendGlibc238(content)) : file) };
+    const addon = open(needsMend() ? cached(mendGlibc238(content)) : file);
+    skipCleanupAtExit();
+    return { addon };
   } catch (error) {
     return { reason: error instanceof Error ? error.message : String(error) };
   }
+}
+
+/**
+ * Node runs the addon's cleanup only where the event loop runs dry, not on `process.exit()`, and that cleanup crashes now
+ * and then: it frees the handlers of closed apps. Nothing of it outlives the process, so we leave by the other way, behind
+ * everybody else's `exit` listeners.
+ */
+function skipCleanupAtExit(): void {
+  process.once('beforeExit', () => {
+    process.once('exit', () => {
+      process.exit();
+    });
+  });
 }
 
 /** Beside our own addon in an installed package (`ts/build.mjs` puts it there), else in the development dependency. */
