@@ -61,6 +61,19 @@ impl Engine {
             })
     }
 
+    /// What TURN clients over TLS are shown from now on, in PEM; throws what is wrong with it, and keeps the former
+    /// one then. Nothing happens once closed.
+    #[napi]
+    #[allow(clippy::needless_pass_by_value)] // As above.
+    pub fn set_turn_certificate(&self, cert_pem: String, key_pem: String) -> napi::Result<()> {
+        let Some(engine) = &self.running else {
+            return Ok(());
+        };
+        engine
+            .set_turn_certificate(&cert_pem, &key_pem)
+            .map_err(|error| invalid(error.to_string()))
+    }
+
     /// Everything reported since the last call, as a JSON array in the order of each worker; null where there is
     /// nothing.
     #[napi]

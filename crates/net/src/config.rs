@@ -8,6 +8,8 @@ use sluice_sfu::config::AudioConfig;
 use sluice_sfu::{Certificate, WorkerConfig};
 use sluice_wire::id::WorkerId;
 
+use crate::relay::TurnConfig;
+
 /// Settings of an engine.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -20,6 +22,9 @@ pub struct EngineConfig {
     /// Where media comes in over TCP (RFC 6544).
     #[serde(default)]
     pub tcp: Option<TcpPort>,
+    /// The TURN server inside; none where it is off.
+    #[serde(default)]
+    pub turn: Option<TurnConfig>,
     /// The local addresses that peers may be reached at.
     pub addresses: Vec<AddressConfig>,
     /// Loudness measurement.
@@ -119,6 +124,21 @@ pub enum ConfigError {
     /// An address that is there twice.
     #[error("the local address {0} is listed twice")]
     DuplicateAddress(IpAddr),
+    /// A TURN server that nobody reaches.
+    #[error("turn: neither a UDP nor a TLS port")]
+    NoTurnPort,
+    /// A TURN server without addresses.
+    #[error("turn: no address to listen at, or none for relays")]
+    NoTurnAddress,
+    /// No port for relays.
+    #[error("turn: the relay range {0}-{1} is empty or begins at 0")]
+    EmptyRelayRange(u16, u16),
+    /// More than one.
+    #[error("turn: relays can have one address per family")]
+    RelayAddresses,
+    /// An address that is told as one of the other family.
+    #[error("turn: the relay address {0} is advertised as {1}, which is of the other family")]
+    MixedFamilies(IpAddr, IpAddr),
 }
 
 impl EngineConfig {
@@ -156,7 +176,7 @@ impl EngineConfig {
                 return Err(ConfigError::DuplicateAddress(address.bind));
             }
         }
-        Ok(())
+        self.turn.as_ref().map_or(Ok(()), TurnConfig::validate)
     }
 
     /// The UDP ports that all peers share; none where each has its own, or where there is no UDP.

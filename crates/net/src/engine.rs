@@ -18,6 +18,7 @@ use crate::mesh::mesh;
 use crate::mux::Handoff;
 use crate::outbox::{Inbox, outboxes};
 use crate::ports::PortBook;
+use crate::relay::{CertificateStore, Relays, TurnCertificateError};
 use crate::socket::Socket;
 use crate::sockets::{Sockets, WAKER};
 use crate::stream::Listener;
@@ -31,6 +32,7 @@ pub struct Engine {
     stop: Arc<AtomicBool>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     info: String,
+    certificates: Arc<CertificateStore>,
 }
 
 /// Why an engine doesn't start.
@@ -40,8 +42,10 @@ pub enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A port that all peers would share can't be had.
-    #[error("can't bind {protocol} {address}: {error}")]
+    #[error("{key}can't bind {protocol} {address}: {error}")]
     Bind {
+        /// The key of the configuration and a colon, or nothing where several keys say so.
+        key: &'static str,
         /// `UDP` or `TCP`.
         protocol: &'static str,
         /// Which.
@@ -94,7 +98,8 @@ impl Engine {
         let certificate = Certificate::generate()?;
         let stop = Arc::new(AtomicBool::new(false));
         let (outboxes, inbox) = outboxes(workers, wake);
-        let (seats, mailboxes) = seats(&config, &certificate, &stop)?;
+        let certificates = Arc::new(CertificateStore::default());
+        let (seats, mailboxes) = seats(&config, &certificate, &certificates, &stop)?;
         let info = describe(&config, &certificate)?;
         let engine = Self {
             mailboxes,
@@ -102,6 +107,7 @@ impl Engine {
             stop,
             threads: Mutex::new(Vec::with_capacity(workers)),
             info,
+            certificates,
         };
         for (seat, outbox) in seats.into_iter().zip(outboxes) {
             let name = format!("sluice-worker-{}", seat.worker.id.0);
@@ -139,6 +145,18 @@ impl Engine {
         &self.info
     }
 
+    /// What TURN clients over TLS are shown in handshakes from now on: PEM, the server's certificate first.
+    ///
+    /// # Errors
+    /// See [`TurnCertificateError`]; the former one stays in use then.
+    pub fn set_turn_certificate(
+        &self,
+        certificate: &str,
+        key: &str,
+    ) -> Result<(), TurnCertificateError> {
+        self.certificates.set(certificate, key)
+    }
+
     /// Ends all workers behind the commands that were submitted before, and waits for them; idempotent.
     pub fn close(&self) {
         self.stop.store(true, Ordering::Release);
@@ -166,6 +184,7 @@ impl Drop for Engine {
 fn seats(
     config: &Arc<EngineConfig>,
     certificate: &Certificate,
+    certificates: &Arc<CertificateStore>,
     stop: &Arc<AtomicBool>,
 ) -> Result<(Vec<Seat>, Vec<mailbox::Sender>), StartError> {
     let workers = usize::from(config.workers);
@@ -185,6 +204,7 @@ fn seats(
     };
     let cores = affinity::plan(workers, &affinity::allowed_cores(), config.pin_workers);
     let shared = shared_sockets(config)?.into_iter().zip(listeners(config)?);
+    let mut relays = Relays::bind(config, certificates)?;
     let places = beds.into_iter().zip(mesh(&alarms)).zip(shared).zip(cores);
     let mut mailboxes = Vec::with_capacity(workers);
     let mut seats = Vec::with_capacity(workers);
@@ -205,6 +225,7 @@ fn seats(
         for listener in listeners {
             tcp.listen(listener, &config.addresses)?;
         }
+        let relay = relays.next(config, id, ports.clone(), poll.registry())?;
         seats.push(Seat {
             worker: config.worker(id, certificate.clone(), rand::random()),
             engine: Arc::clone(config),
@@ -214,6 +235,7 @@ fn seats(
             ends,
             sockets,
             tcp,
+            relay,
             ports: ports.clone(),
             handoff: Handoff::new(id, sharing(config, id)),
             stop: Arc::clone(stop),
@@ -259,7 +281,7 @@ fn shared_sockets(config: &EngineConfig) -> Result<Vec<Vec<Socket>>, StartError>
         let bound = config.addresses.iter().map(|address| {
             let address = SocketAddr::new(address.bind, port);
             Socket::bind(address, shared, config.receive_buffer_bytes)
-                .map_err(|error| bind_error("UDP", address, error))
+                .map_err(|error| bind_error("", "UDP", address, error))
         });
         bound.collect()
     };
@@ -289,7 +311,8 @@ fn listeners(config: &EngineConfig) -> Result<Vec<Vec<Listener>>, StartError> {
     let bind = |shared: bool| -> Result<Vec<Listener>, StartError> {
         let bound = config.addresses.iter().map(|address| {
             let address = SocketAddr::new(address.bind, port);
-            Listener::bind(address, shared).map_err(|error| bind_error("TCP", address, error))
+            Listener::bind(address, shared)
+                .map_err(|error| bind_error("rtc.tcp_port: ", "TCP", address, error))
         });
         bound.collect()
     };
@@ -300,8 +323,14 @@ fn listeners(config: &EngineConfig) -> Result<Vec<Vec<Listener>>, StartError> {
         .collect()
 }
 
-fn bind_error(protocol: &'static str, address: SocketAddr, error: io::Error) -> StartError {
+pub(crate) fn bind_error(
+    key: &'static str,
+    protocol: &'static str,
+    address: SocketAddr,
+    error: io::Error,
+) -> StartError {
     StartError::Bind {
+        key,
         protocol,
         address,
         error,

@@ -23,6 +23,13 @@ pub enum Hop {
         /// The bytes.
         bytes: PoolBuffer,
     },
+    /// A datagram for a client of the receiver's TURN server.
+    Relayed {
+        /// From a media port of the sender to the relayed address.
+        path: Path,
+        /// The bytes.
+        bytes: PoolBuffer,
+    },
     /// A connection that another worker is to have.
     Connection(Box<Visitor>),
     /// "This path is mine": a check from there was answered. Sent to the worker that handed it over.
@@ -187,7 +194,10 @@ impl Hop {
         match self {
             Self::Link(message) => message.may_drop(),
             // The network loses datagrams and connections too, and a claim is said again with the next check.
-            Self::Datagram { .. } | Self::Connection(_) | Self::Claim { .. } => true,
+            Self::Datagram { .. }
+            | Self::Relayed { .. }
+            | Self::Connection(_)
+            | Self::Claim { .. } => true,
         }
     }
 }

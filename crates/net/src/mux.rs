@@ -62,14 +62,17 @@ impl Handoff {
         if self.sharing.is_empty() {
             return Route::Here;
         }
-        let owner =
-            Worker::owner_of(datagram).or_else(|| self.owners.get(&path).map(|owner| owner.worker));
-        match owner {
+        match self.owner(path, datagram) {
             Some(worker) if worker != self.me && self.sharing.contains(&worker) => {
                 Route::To(worker)
             }
             _ => Route::Here,
         }
+    }
+
+    /// The worker that a datagram names, or that claimed its path; none where neither tells.
+    pub fn owner(&self, path: Path, datagram: &[u8]) -> Option<WorkerId> {
+        Worker::owner_of(datagram).or_else(|| self.owners.get(&path).map(|owner| owner.worker))
     }
 
     /// Notes that `from` handed a datagram over.

@@ -4,9 +4,10 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use rand::Rng;
+use sluice_wire::id::WorkerId;
 
 use crate::socket::Socket;
 
@@ -16,6 +17,8 @@ pub struct PortBook {
     count: u32,
     /// One bit per port.
     used: Vec<AtomicU64>,
+    /// By port: the worker that has it, or [`NOBODY`].
+    owners: Vec<AtomicU8>,
 }
 
 /// A port of the range; it returns to the book when dropped, so drop its sockets first.
@@ -52,6 +55,7 @@ impl PortBook {
             first,
             count,
             used: (0..words).map(|_| AtomicU64::new(0)).collect(),
+            owners: (0..count).map(|_| AtomicU8::new(NOBODY)).collect(),
         })
     }
 
@@ -86,6 +90,16 @@ impl PortBook {
         })
     }
 
+    /// The worker that has a port; none where nobody has it, or nobody said so.
+    pub fn owner(&self, port: u16) -> Option<WorkerId> {
+        let offset = port.checked_sub(self.first)?;
+        let owner = self.owners.get(usize::from(offset))?;
+        match owner.load(Ordering::Relaxed) {
+            NOBODY => None,
+            worker => Some(WorkerId(u16::from(worker))),
+        }
+    }
+
     fn lease(self: &Arc<Self>, offset: u32) -> Option<PortLease> {
         let (word, bit) = self.place(offset)?;
         if word.load(Ordering::Relaxed) & bit != 0
@@ -106,8 +120,24 @@ impl PortBook {
     }
 }
 
+impl PortLease {
+    /// Notes in the book whose port it is.
+    pub fn assign(&self, worker: WorkerId) {
+        self.write_owner(u8::try_from(worker.0).unwrap_or(NOBODY));
+    }
+
+    fn write_owner(&self, owner: u8) {
+        let offset = usize::from(self.port.saturating_sub(self.book.first));
+        if let Some(place) = self.book.owners.get(offset) {
+            place.store(owner, Ordering::Relaxed);
+        }
+    }
+}
+
 impl Drop for PortLease {
     fn drop(&mut self) {
+        // Before the port is free: its next owner writes its own name.
+        self.write_owner(NOBODY);
         let offset = u32::from(self.port.saturating_sub(self.book.first));
         if let Some((word, bit)) = self.book.place(offset) {
             word.fetch_and(!bit, Ordering::AcqRel);
@@ -141,6 +171,9 @@ fn bind_all(
         _ => Ok(Some(sockets)),
     }
 }
+
+/// No worker: there are 62 at most.
+const NOBODY: u8 = u8::MAX;
 
 /// Ports of other processes that one peer is held up by: each costs a few microseconds of the worker's time.
 const MAX_REFUSALS: u32 = 256;
@@ -191,6 +224,21 @@ mod tests {
             drop(sockets);
             drop(lease);
         }
+    }
+
+    #[test]
+    fn the_book_tells_whose_a_port_is() {
+        let book = PortBook::new(40_040, 40_041);
+        let mut rng = SmallRng::seed_from_u64(1);
+        let bound = book.bind(&mut rng, &[address(6)], BUFFER);
+        let (lease, sockets) = bound.expect("it is free");
+        let port = sockets[0].local().port();
+        assert_eq!(book.owner(port), None);
+        lease.assign(WorkerId(61));
+        assert_eq!(book.owner(port), Some(WorkerId(61)));
+        assert_eq!((book.owner(40_039), book.owner(40_042)), (None, None));
+        drop((sockets, lease));
+        assert_eq!(book.owner(port), None);
     }
 
     #[test]

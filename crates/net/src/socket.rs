@@ -132,10 +132,29 @@ impl Socket {
 
     /// Sends a datagram or a train. Nothing is kept: what the kernel refuses is lost and counted.
     pub fn send(&mut self, transmit: &Transmit<'_>, counters: &mut SendCounters) {
+        self.send_any(None, transmit, counters);
+    }
+
+    /// As [`Socket::send`], from this address of ours: for a socket that is bound to all of them.
+    pub fn send_as(
+        &mut self,
+        source: IpAddr,
+        transmit: &Transmit<'_>,
+        counters: &mut SendCounters,
+    ) {
+        self.send_any(Some(source), transmit, counters);
+    }
+
+    fn send_any(
+        &mut self,
+        source: Option<IpAddr>,
+        transmit: &Transmit<'_>,
+        counters: &mut SendCounters,
+    ) {
         match transmit.segment_size {
-            Some(segment) if self.trains => self.send_train(transmit, segment, counters),
-            Some(segment) => self.send_each(transmit, segment, counters),
-            None => self.send_one(transmit.path.remote, transmit.bytes, counters),
+            Some(segment) if self.trains => self.send_train(source, transmit, segment, counters),
+            Some(segment) => self.send_each(source, transmit, segment, counters),
+            None => self.send_one(source, transmit.path.remote, transmit.bytes, counters),
         }
     }
 
@@ -144,21 +163,27 @@ impl Socket {
         SockRef::from(&self.io).reuse_port().unwrap_or(false)
     }
 
-    fn send_train(&mut self, transmit: &Transmit<'_>, segment: usize, counters: &mut SendCounters) {
+    fn send_train(
+        &mut self,
+        source: Option<IpAddr>,
+        transmit: &Transmit<'_>,
+        segment: usize,
+        counters: &mut SendCounters,
+    ) {
         let count = transmit.bytes.len().div_ceil(segment.max(1)) as u64;
         let message = quinn_udp::Transmit {
             destination: transmit.path.remote,
             ecn: None,
             contents: transmit.bytes,
             segment_size: Some(segment),
-            src_ip: None,
+            src_ip: source,
         };
         match self.state.try_send((&self.io).into(), &message) {
             Ok(()) => counters.sent += count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => counters.full += count,
             Err(error) if train_trouble(&error) => {
                 let before = counters.sent;
-                self.send_each(transmit, segment, counters);
+                self.send_each(source, transmit, segment, counters);
                 // The train alone was the trouble where its datagrams go; a datagram too large is no reason.
                 if counters.sent - before == count {
                     self.trains = false;
@@ -169,14 +194,36 @@ impl Socket {
         }
     }
 
-    fn send_each(&self, transmit: &Transmit<'_>, segment: usize, counters: &mut SendCounters) {
+    fn send_each(
+        &self,
+        source: Option<IpAddr>,
+        transmit: &Transmit<'_>,
+        segment: usize,
+        counters: &mut SendCounters,
+    ) {
         for datagram in transmit.bytes.chunks(segment.max(1)) {
-            self.send_one(transmit.path.remote, datagram, counters);
+            self.send_one(source, transmit.path.remote, datagram, counters);
         }
     }
 
-    fn send_one(&self, remote: SocketAddr, datagram: &[u8], counters: &mut SendCounters) {
-        let sent = if self.connected == Some(remote) {
+    fn send_one(
+        &self,
+        source: Option<IpAddr>,
+        remote: SocketAddr,
+        datagram: &[u8],
+        counters: &mut SendCounters,
+    ) {
+        let sent = if source.is_some() {
+            let message = quinn_udp::Transmit {
+                destination: remote,
+                ecn: None,
+                contents: datagram,
+                segment_size: None,
+                src_ip: source,
+            };
+            let sent = self.state.try_send((&self.io).into(), &message);
+            sent.map(|()| datagram.len())
+        } else if self.connected == Some(remote) {
             // An ICMP error of an earlier send takes the place of this one, once.
             match self.io.send(datagram) {
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
@@ -208,12 +255,20 @@ impl ReceiveSlots {
 
     /// The datagrams of the last receive call and their senders.
     pub fn datagrams(&mut self) -> impl Iterator<Item = (SocketAddr, &mut [u8])> {
+        self.datagrams_to()
+            .map(|(from, _, datagram)| (from, datagram))
+    }
+
+    /// As [`ReceiveSlots::datagrams`], with the address of ours that each was sent to, where the system tells.
+    pub fn datagrams_to(
+        &mut self,
+    ) -> impl Iterator<Item = (SocketAddr, Option<IpAddr>, &mut [u8])> {
         let slots = self.memory.chunks_exact_mut(SLOT_BYTES).take(self.filled);
         slots.zip(&self.metas).flat_map(|(slot, meta)| {
             let train = slot.get_mut(..meta.len).unwrap_or_default();
             train
                 .chunks_mut(meta.stride.max(1))
-                .map(|datagram| (meta.addr, datagram))
+                .map(|datagram| (meta.addr, meta.dst_ip, datagram))
         })
     }
 }
@@ -350,6 +405,37 @@ mod tests {
             .expect("loopback is there");
         let second = Socket::bind(first.local(), true, BUFFER).expect("the port is shared");
         assert!(first.is_shared() && second.is_shared() && !owner.is_shared());
+    }
+
+    #[test]
+    fn a_socket_of_all_addresses_answers_from_the_one_that_was_asked() {
+        let wildcard = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut socket = Socket::bind(wildcard, false, BUFFER).expect("it is there");
+        let (asked, port) = (IpAddr::from([127, 0, 0, 9]), socket.local().port());
+        let client = client();
+        client
+            .connect((asked, port))
+            .expect("only that address is heard from now on");
+        client.send(b"question").expect("it is sent");
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let (mut slots, mut to) = (ReceiveSlots::new(), None);
+        while to.is_none() && Instant::now() < deadline {
+            socket.receive(&mut slots);
+            to = slots.datagrams_to().find_map(|(_, to, _)| to);
+        }
+        assert_eq!(to, Some(asked));
+        let remote = client.local_addr().expect("it is bound");
+        for segment_size in [None, Some(3)] {
+            let transmit = Transmit {
+                path: Path::udp(SocketAddr::new(asked, port), remote),
+                segment_size,
+                bytes: b"answer",
+            };
+            socket.send_as(asked, &transmit, &mut SendCounters::default());
+        }
+        let mut buffer = [0; 16];
+        let lens = [(); 3].map(|()| client.recv(&mut buffer).expect("it comes"));
+        assert_eq!(lens, [6, 3, 3]);
     }
 
     #[test]

@@ -81,6 +81,15 @@ impl Server {
         }
     }
 
+    /// True where the client of a relayed address lets packets from this peer in.
+    pub fn admits(&self, now: Instant, relayed: SocketAddr, peer: SocketAddr) -> bool {
+        let allocation = self
+            .by_relayed
+            .get(&relayed)
+            .and_then(|client| self.allocations.get(client));
+        allocation.is_some_and(|allocation| allocation.permits(now, peer.ip()))
+    }
+
     /// A packet that came to a relayed address. Appends to `out` what the client is to get, and tells which client
     /// that is; None where it may not be passed on.
     pub fn handle_peer(

@@ -105,12 +105,12 @@ impl Framing {
         match self {
             Self::Packets => {
                 let packet = framing::first_packet(stream)
-                    .map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
+                    .map_err(|_| foreign("what answers does not speak ICE over TCP"))?;
                 Ok(packet.map(|packet| (packet.clone(), packet.end)))
             }
             Self::Turn => {
-                let end = frame::next(stream)
-                    .map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
+                let end =
+                    frame::next(stream).map_err(|_| foreign("what answers does not speak TURN"))?;
                 let whole = end.filter(|end| *end <= stream.len());
                 Ok(whole.map(|end| (0..end, end)))
             }
@@ -133,6 +133,10 @@ impl Framing {
         }
         Ok(frame)
     }
+}
+
+fn foreign(what: &str) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, what)
 }
 
 fn closed() -> io::Error {

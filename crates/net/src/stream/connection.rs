@@ -89,6 +89,10 @@ impl<S: ByteStream, F: Framer> Connection<S, F> {
                 (true, false)
             }
             Err(error) if is_passing(&error) => (error.kind() == io::ErrorKind::Interrupted, false),
+            // What the bytes travel in does not understand them.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return Err(CloseReason::Junk);
+            }
             Err(_) => (false, true),
         };
         self.cut(now, slots)?;

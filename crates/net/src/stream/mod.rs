@@ -24,4 +24,4 @@ pub use framer::{Frame, Framer, Malformed, Rfc4571};
 pub use listener::Listener;
 pub use outbound::Urgency;
 pub use slots::StreamSlots;
-pub use table::{Accepted, Key, Received, StreamCounters, TOKENS, Table};
+pub use table::{Key, Received, StreamCounters, TOKENS, Table};

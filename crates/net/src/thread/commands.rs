@@ -47,6 +47,7 @@ impl Thread {
             Ok(bound) => bound,
             Err(error) => return self.refuse(now, open.peer, error.to_string(), outbox),
         };
+        lease.assign(self.world.id());
         match self.seat.sockets.add_peer(now, open.peer, lease, sockets) {
             Ok(mut locals) => {
                 locals.extend_from_slice(self.seat.tcp.addresses());

@@ -2,10 +2,12 @@
 
 use std::time::Instant;
 
-use sluice_sfu::pool::SLOT_BYTES;
+use sluice_sfu::Transmit;
+use sluice_sfu::pool::{Pool, SLOT_BYTES};
 use sluice_wire::path::{Path, Via};
 
-use super::Thread;
+use super::relays::pass_on;
+use super::{Seat, Thread};
 use crate::mesh::Hop;
 use crate::mux::Route;
 
@@ -24,6 +26,16 @@ impl Thread {
                     Hop::Connection(visitor) => self.seat.tcp.handle_visitor(now, *visitor),
                     Hop::Claim { path } => {
                         self.seat.handoff.handle_claim(now, from, path);
+                    }
+                    Hop::Relayed { path, bytes } => {
+                        if let Some(relay) = &mut self.seat.relay {
+                            let transmit = Transmit {
+                                path,
+                                segment_size: None,
+                                bytes: &bytes,
+                            };
+                            relay.handle_media(now, &transmit);
+                        }
                     }
                     Hop::Datagram { path, bytes } => {
                         self.seat.handoff.handle_visitor(from, path, &bytes);
@@ -53,17 +65,14 @@ impl Thread {
                 match self.seat.handoff.route(path, datagram) {
                     Route::Here => self.world.handle_datagram(now, path, datagram),
                     Route::To(owner) => {
-                        // Nothing that large is for us: slots hold more than any MTU of ours.
-                        let copy = self.pool.fill(|slot| {
-                            slot.get_mut(..datagram.len())?.copy_from_slice(datagram);
-                            Some(datagram.len())
-                        });
-                        match copy {
-                            Some(bytes) => {
-                                self.handed_over += 1;
-                                self.seat.ends.send(owner, Hop::Datagram { path, bytes });
-                            }
-                            None => self.seat.ends.lost.droppable += 1,
+                        // Nothing larger than a slot is for us: it holds more than any MTU of ours.
+                        let ends = &mut self.seat.ends;
+                        if pass_on(&mut self.pool, datagram, |bytes| {
+                            ends.send(owner, Hop::Datagram { path, bytes });
+                        }) {
+                            self.handed_over += 1;
+                        } else {
+                            ends.lost.droppable += 1;
                         }
                     }
                 }
@@ -82,18 +91,15 @@ impl Thread {
     }
 
     pub(super) fn transmit(&mut self, now: Instant) {
-        let seat = &mut self.seat;
+        let (seat, pool) = (&mut self.seat, &mut self.pool);
         let alone = seat.handoff.is_idle();
         while let Some(transmit) = self.world.poll_transmit() {
             match transmit.path.via {
                 Via::Udp => seat.sockets.send(now, &transmit),
                 Via::Tcp => seat.tcp.send(now, &transmit),
-                // There is no relay here.
-                Via::RelayUdp | Via::RelayTcp | Via::RelayTls => {
-                    seat.sockets.counters.refused += 1;
-                }
+                Via::RelayUdp | Via::RelayTcp | Via::RelayTls => relay(seat, pool, now, &transmit),
             }
-            if alone || transmit.path.via != Via::Udp {
+            if alone || transmit.path.via == Via::Tcp {
                 continue;
             }
             let path = transmit.path;
@@ -102,10 +108,33 @@ impl Thread {
             }
         }
         seat.tcp.flush(now);
-        if !alone {
-            seat.handoff.end_turn();
-            seat.ends.flush();
+        if let Some(relay) = &mut seat.relay {
+            relay.flush(now);
         }
+        seat.handoff.end_turn();
+        seat.ends.flush();
+    }
+}
+
+/// Sends to a client of a TURN server of ours: from here, or from the worker whose relay port it is.
+fn relay(seat: &mut Seat, pool: &mut Pool, now: Instant, transmit: &Transmit<'_>) {
+    let Some(relay) = &mut seat.relay else {
+        seat.sockets.counters.refused += 1;
+        return;
+    };
+    let path = transmit.path;
+    match relay.worker_of(path) {
+        Some(worker) if worker == relay.me() => relay.handle_media(now, transmit),
+        Some(worker) => {
+            let segment = transmit.segment_size.unwrap_or(transmit.bytes.len());
+            for bytes in transmit.bytes.chunks(segment.max(1)) {
+                let send = |bytes| seat.ends.send(worker, Hop::Relayed { path, bytes });
+                if !pass_on(pool, bytes, send) {
+                    seat.ends.lost.droppable += 1;
+                }
+            }
+        }
+        None => seat.sockets.counters.refused += 1,
     }
 }
 

@@ -3,6 +3,7 @@
 mod commands;
 mod connections;
 mod datagrams;
+mod relays;
 mod reports;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,6 +27,7 @@ use crate::mesh::Ends;
 use crate::mux::Handoff;
 use crate::outbox::{EngineReport, Outbox, Report};
 use crate::ports::PortBook;
+use crate::relay::Relay;
 use crate::socket::ReceiveSlots;
 use crate::sockets::Sockets;
 use crate::stream::StreamSlots;
@@ -49,6 +51,8 @@ pub struct Seat {
     pub sockets: Sockets,
     /// Listeners, if any, are in it already.
     pub tcp: IceTcp,
+    /// The TURN server; none where it is off.
+    pub relay: Option<Relay>,
     /// Ports for peers; none where they share sockets.
     pub ports: Option<Arc<PortBook>>,
     /// Who else has our shared ports.
@@ -163,11 +167,17 @@ impl Thread {
         //    Connections behind them: what they carry waits in the kernel rather than being lost.
         let messages = self.handle_connections(now);
 
+        //    Relayed ones likewise, and behind the direct ones: whoever can does without a relay.
+        let relayed = self.handle_relays(now);
+
         // 4. Timers behind arrivals: an acknowledgement that is here already saves a retransmission.
         if self.world.poll_timeout().is_some_and(|due| due <= now) {
             self.world.handle_timeout(now);
         }
         self.close_connections(now);
+        if let Some(relay) = &mut self.seat.relay {
+            relay.handle_timeout(now);
+        }
 
         // 5. Fan-out: all packets of the turn per subscriber, so that trains form; and first to the other
         //    workers, which then fan out at the same time as we do.
@@ -181,11 +191,12 @@ impl Thread {
         self.report(now, outbox);
 
         self.close_ended();
-        hops + datagrams + messages + (self.sent() - sent_before)
+        hops + datagrams + messages + relayed + (self.sent() - sent_before)
     }
 
     fn sent(&self) -> u64 {
-        self.seat.sockets.counters.sent + self.seat.tcp.sent
+        let relayed = self.seat.relay.as_ref().map_or(0, |relay| relay.sent);
+        self.seat.sockets.counters.sent + self.seat.tcp.sent + relayed
     }
 
     /// Sleeps until something comes in or is due; a busy worker lets arrivals gather first.
@@ -231,8 +242,10 @@ impl Thread {
             .is_ok()
         {
             for event in &self.events {
-                if !self.seat.tcp.handle_event(event) {
-                    self.seat.sockets.handle_ready(event.token());
+                let seat = &mut self.seat;
+                let of_relay = |relay: &mut Relay| relay.handle_event(event);
+                if !seat.tcp.handle_event(event) && !seat.relay.as_mut().is_some_and(of_relay) {
+                    seat.sockets.handle_ready(event.token());
                 }
             }
         }
@@ -242,6 +255,7 @@ impl Thread {
         let seat = &self.seat;
         seat.sockets.has_ready()
             || seat.tcp.has_work()
+            || seat.relay.as_ref().is_some_and(Relay::has_work)
             || !seat.commands.is_empty()
             || !seat.ends.is_empty()
             || seat.stop.load(Ordering::Acquire)
@@ -250,7 +264,9 @@ impl Thread {
     fn next_deadline(&self, now: Instant, outbox: &Outbox) -> Option<Instant> {
         let retry = self.seat.ends.has_backlog().then(|| now + BACKLOG_RETRY);
         let tcp = self.seat.tcp.poll_timeout();
-        [self.world.poll_timeout(), tcp, outbox.poll_timeout(), retry]
+        let relay = self.seat.relay.as_ref().and_then(Relay::poll_timeout);
+        let (world, reports) = (self.world.poll_timeout(), outbox.poll_timeout());
+        [world, tcp, relay, reports, retry]
             .into_iter()
             .flatten()
             .min()

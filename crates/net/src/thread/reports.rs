@@ -6,6 +6,7 @@ use sluice_sfu::event::{Answer, Event};
 
 use super::Thread;
 use crate::outbox::{EngineReport, Outbox, Report};
+use crate::relay::Relay;
 
 impl Thread {
     pub(super) fn report(&mut self, now: Instant, outbox: &mut Outbox) {
@@ -32,6 +33,7 @@ impl Thread {
     fn counters(&self, outbox: &Outbox) -> impl Iterator<Item = (String, u64)> + use<> {
         let sends = self.seat.sockets.counters;
         let lost = self.seat.ends.lost;
+        let relay = self.seat.relay.as_ref().map(Relay::counters);
         [
             ("datagrams_sent", sends.sent),
             ("datagrams_handed_over", self.handed_over),
@@ -47,5 +49,6 @@ impl Thread {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
         .chain(self.seat.tcp.counters())
+        .chain(relay.into_iter().flatten())
     }
 }
