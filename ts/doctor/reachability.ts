@@ -71,10 +71,18 @@ class Reachability {
     if (routes.length === 0) {
       this.#findings.fail('the server names no candidate and no TURN server', 'look into its log, and see rtc.ips');
     }
-    const outcomes = await inGroups(routes, this.#options.oneVisit ? 1 : AT_ONCE, (route) => this.#try(route));
+    const tried = await inGroups(routes, this.#options.oneVisit ? 1 : AT_ONCE, (route) => this.#try(route));
+    const outcomes = tried.filter((outcome) => outcome !== undefined);
     for (const outcome of outcomes) this.#report(outcome, outcomes);
+    if (outcomes.length > 0 && outcomes.every(({ failure }) => failure !== undefined && isLackOfNetwork(failure))) {
+      this.#findings.fail(
+        'none of the addresses that clients are told can be tried from here',
+        'run doctor on a machine with the networks of your clients',
+      );
+    }
     await Promise.all([...turnUrls(iceServers)].map((turn) => this.#checkServed(turn)));
-    await this.#checkStun(stunServers(iceServers));
+    // On the server's own machine that is the check of addresses.
+    if (this.#options.ownAddresses === undefined) await this.#checkStun(stunServers(iceServers));
     return [...this.#findings.list, ...this.#clock.list];
   }
 
@@ -96,15 +104,19 @@ class Reachability {
     }
   }
 
-  async #try(route: Route): Promise<Outcome> {
+  /** Undefined where joining failed, which is told already. */
+  async #try(route: Route): Promise<Outcome | undefined> {
     const { stepMs, connectTo } = this.#options;
     const visit = await this.#visit();
-    if (visit === undefined) return { route, failure: { step: 'connect', detail: 'joining failed' }, steps: [] };
+    if (visit === undefined) return undefined;
     try {
       const way = await wayOf(route, visit.answer, visit.iceServers, connectTo);
       if (typeof way === 'string') return { route, failure: { step: 'connect', detail: way }, steps: [] };
       const steps = await this.#prober.probe(way, visit.local, visit.answer.remote, stepMs);
       return { route, failure: steps.find(({ ok }) => !ok), steps };
+    } catch (error) {
+      // What the server sent can't be worked with.
+      return { route, failure: { step: 'connect', detail: (error as Error).message }, steps: [] };
     } finally {
       await visit.leave();
     }
@@ -119,7 +131,7 @@ class Reachability {
     }
     const { step, detail } = failure;
     const text = `${name}: ${step} failed, ${detail}`;
-    if (/Network is unreachable|EAFNOSUPPORT|Cannot assign/.test(detail)) {
+    if (isLackOfNetwork(failure)) {
       this.#findings.skip(`${name}: this machine has no such network`);
       return;
     }
@@ -173,6 +185,11 @@ class Reachability {
       );
     }
   }
+}
+
+/** Mostly IPv6: this machine knows no way to addresses of that kind. */
+function isLackOfNetwork({ detail }: Pick<Step, 'detail'>): boolean {
+  return /Network is unreachable|Address family not supported|Cannot assign requested address/.test(detail);
 }
 
 /** At most `size` at once, in order. */
