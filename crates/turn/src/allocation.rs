@@ -59,25 +59,22 @@ impl Allocation {
         }
     }
 
-    /// False where there are too many already.
-    pub fn permit(&mut self, now: Instant, ip: IpAddr) -> bool {
-        let expires = now + PERMISSION_LIFETIME;
-        if let Some(permission) = self
-            .permissions
-            .iter_mut()
-            .find(|permission| permission.ip == ip)
-        {
-            permission.expires = expires;
-            return true;
-        }
-        if self.permissions.len() >= MAX_PERMISSIONS {
-            self.permissions
-                .retain(|permission| permission.expires > now);
-        }
-        if self.permissions.len() >= MAX_PERMISSIONS {
+    /// Lets all of them in, or none where that would be too many: then it is false.
+    pub fn permit(&mut self, now: Instant, ips: &[IpAddr]) -> bool {
+        self.permissions
+            .retain(|permission| permission.expires > now);
+        let known = |ip: &&IpAddr| self.permissions.iter().any(|entry| entry.ip == **ip);
+        let new = ips.iter().filter(|ip| !known(ip)).count();
+        if self.permissions.len() + new > MAX_PERMISSIONS {
             return false;
         }
-        self.permissions.push(Permission { ip, expires });
+        let expires = now + PERMISSION_LIFETIME;
+        for ip in ips.iter().copied() {
+            match self.permissions.iter_mut().find(|entry| entry.ip == ip) {
+                Some(permission) => permission.expires = expires,
+                None => self.permissions.push(Permission { ip, expires }),
+            }
+        }
         true
     }
 
@@ -104,7 +101,7 @@ impl Allocation {
                 expires,
             }),
         }
-        if self.permit(now, peer.ip()) {
+        if self.permit(now, &[peer.ip()]) {
             Ok(())
         } else {
             Err(BindError::Full)

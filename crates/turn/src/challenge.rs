@@ -1,6 +1,5 @@
 //! Nonces without state, and how often strangers are answered.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -81,17 +80,21 @@ impl Nonces {
     }
 }
 
-/// Counts what unproven addresses were sent: an answer is longer than the question that anybody may forge.
+/// Counts what unproven addresses were sent: an answer is longer than the question that anybody may forge. The
+/// counters are as many as they are, and which one an address has nobody can tell: forged addresses neither fill a table
+/// nor aim at somebody's counter.
 pub(crate) struct Strangers {
+    key: hmac::Key,
     since: Instant,
-    answers: HashMap<IpAddr, u32>,
+    answers: Vec<u32>,
 }
 
 impl Strangers {
-    pub fn new(now: Instant) -> Self {
+    pub fn new(now: Instant, secret: [u8; 32]) -> Self {
         Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, &secret),
             since: now,
-            answers: HashMap::new(),
+            answers: vec![0; COUNTERS],
         }
     }
 
@@ -102,15 +105,27 @@ impl Strangers {
         }
         if now.saturating_duration_since(self.since) >= WINDOW {
             self.since = now;
-            self.answers.clear();
+            self.answers.fill(0);
         }
-        let ip = client.remote.ip();
-        if self.answers.len() >= MAX_STRANGERS && !self.answers.contains_key(&ip) {
+        let at = self.counter_of(client.remote.ip());
+        let Some(count) = self.answers.get_mut(at) else {
             return false;
-        }
-        let count = self.answers.entry(ip).or_default();
-        *count += 1;
+        };
+        *count = count.saturating_add(1);
         *count <= ANSWERS_PER_WINDOW
+    }
+
+    /// A host has a whole /64 of IPv6 addresses.
+    fn counter_of(&self, ip: IpAddr) -> usize {
+        let tag = match ip {
+            IpAddr::V4(ip) => hmac::sign(&self.key, &ip.octets()),
+            IpAddr::V6(ip) => {
+                let network = ip.octets();
+                hmac::sign(&self.key, network.get(..8).unwrap_or(&network))
+            }
+        };
+        let first = tag.as_ref().first_chunk().copied().unwrap_or_default();
+        usize::from(u16::from_be_bytes(first)) % COUNTERS
     }
 }
 
@@ -123,8 +138,8 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// Answers to one address per window: an office behind one address that comes back all at once, and no flood.
 const ANSWERS_PER_WINDOW: u32 = 200;
 
-/// Addresses counted at once.
-const MAX_STRANGERS: usize = 16 * 1024;
+/// 64 KiB of them: enough that a handful of noisy addresses meet no other.
+const COUNTERS: usize = 16 * 1024;
 
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)]
@@ -160,11 +175,31 @@ mod tests {
     #[test]
     fn a_flood_from_one_address_is_answered_two_hundred_times_a_second() {
         let now = Instant::now();
-        let mut strangers = Strangers::new(now);
+        let mut strangers = Strangers::new(now, [3; 32]);
         let answered = (0..1000)
             .filter(|port| strangers.admit(now, &client(*port)))
             .count();
         assert_eq!(answered, 200);
         assert!(strangers.admit(now + WINDOW, &client(1)));
+    }
+
+    #[test]
+    fn forged_addresses_by_the_thousand_shut_nobody_out() {
+        let now = Instant::now();
+        let mut strangers = Strangers::new(now, [3; 32]);
+        let from = |ip: IpAddr| Client {
+            remote: (ip, 9).into(),
+            ..client(9)
+        };
+        for forged in 0..100_000_u32 {
+            strangers.admit(now, &from(IpAddr::from(forged.to_be_bytes())));
+        }
+        assert!(strangers.admit(now, &client(1)));
+        // One host with a network of its own is one.
+        let host = |at: u128| from(IpAddr::from((0x2001_0db8 << 96 | at).to_be_bytes()));
+        let answered = (0..1000)
+            .filter(|at| strangers.admit(now, &host(*at)))
+            .count();
+        assert!(answered <= 200);
     }
 }

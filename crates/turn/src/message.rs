@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rtc_stun::attributes::{
-    ATTR_CHANNEL_NUMBER, ATTR_DATA, ATTR_DONT_FRAGMENT, ATTR_ERROR_CODE, ATTR_EVEN_PORT,
-    ATTR_FINGERPRINT, ATTR_LIFETIME, ATTR_MESSAGE_INTEGRITY, ATTR_NONCE, ATTR_REALM,
-    ATTR_REQUESTED_ADDRESS_FAMILY, ATTR_REQUESTED_TRANSPORT, ATTR_RESERVATION_TOKEN,
-    ATTR_UNKNOWN_ATTRIBUTES, ATTR_USERNAME, ATTR_XOR_PEER_ADDRESS, ATTR_XOR_RELAYED_ADDRESS,
-    ATTR_XORMAPPED_ADDRESS, AttrType,
+    ATTR_CHANNEL_NUMBER, ATTR_DATA, ATTR_ERROR_CODE, ATTR_EVEN_PORT, ATTR_FINGERPRINT,
+    ATTR_LIFETIME, ATTR_MESSAGE_INTEGRITY, ATTR_NONCE, ATTR_REALM, ATTR_REQUESTED_ADDRESS_FAMILY,
+    ATTR_REQUESTED_TRANSPORT, ATTR_RESERVATION_TOKEN, ATTR_UNKNOWN_ATTRIBUTES, ATTR_USERNAME,
+    ATTR_XOR_PEER_ADDRESS, ATTR_XOR_RELAYED_ADDRESS, ATTR_XORMAPPED_ADDRESS, AttrType,
 };
 use rtc_stun::crypto::{RTCCryptoProvider, default_provider};
 use rtc_stun::fingerprint::FINGERPRINT;
@@ -417,8 +416,8 @@ fn write_xor_address(address: SocketAddr, transaction: &[u8; 12], out: &mut Vec<
     }
 }
 
-/// Understood, of those that must be.
-const KNOWN: [AttrType; 14] = [
+/// Understood, of those that must be. DONT-FRAGMENT is not: relays can't ask for it packet by packet.
+const KNOWN: [AttrType; 13] = [
     ATTR_USERNAME,
     ATTR_MESSAGE_INTEGRITY,
     ATTR_REALM,
@@ -430,7 +429,6 @@ const KNOWN: [AttrType; 14] = [
     ATTR_REQUESTED_ADDRESS_FAMILY,
     ATTR_EVEN_PORT,
     ATTR_REQUESTED_TRANSPORT,
-    ATTR_DONT_FRAGMENT,
     ATTR_RESERVATION_TOKEN,
     // What checks of an ICE agent carry, which uses a TURN server as a STUN server: it is not for us.
     AttrType(0x0024),

@@ -1,6 +1,6 @@
 //! Requests: who asks, whether they may, and the answer (RFC 8656 sections 7 to 12, RFC 8489 section 9.2).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use crate::allocation::{Allocation, BindError};
@@ -34,6 +34,8 @@ impl Server {
             return self.dropped(Drop::Malformed);
         };
         match request.method {
+            // An indication that can't be understood is not acted on, and nobody is told.
+            Method::Send if !request.unknown().is_empty() => return self.dropped(Drop::Malformed),
             Method::Send => return self.relay_indication(now, &client, &request, bytes),
             Method::Binding => return self.bind_address(now, client, &request),
             _ => {}
@@ -63,7 +65,12 @@ impl Server {
         if !self.strangers.admit(now, &client) {
             return self.dropped(Drop::Flood);
         }
-        let reply = Reply::success(request).mapped(client.remote);
+        let unknown = request.unknown();
+        let reply = if unknown.is_empty() {
+            Reply::success(request).mapped(client.remote)
+        } else {
+            Reply::error(request, 420).unknown(&unknown)
+        };
         let bytes = reply.finish(None, request.has_fingerprint());
         self.transmit(client, bytes);
         FromClient::Handled
@@ -216,7 +223,17 @@ impl Server {
                 self.open_relay(pending, candidates);
                 Ok(())
             }
-            Err(Refused(code, why)) => Err((Reply::error(&request, code), why)),
+            Err(Refused(code, why)) => {
+                let reply = Reply::error(&request, code);
+                // A 401 tells how to sign, whatever came before it (RFC 8489 section 9.2.4).
+                let reply = match why {
+                    Refusal::Expired => reply
+                        .realm(&self.config.realm)
+                        .nonce(&self.nonces.issue(now, &client)),
+                    _ => reply,
+                };
+                Err((reply, why))
+            }
         }
     }
 
@@ -319,6 +336,7 @@ impl Server {
             return Err(FAMILY_MISMATCH);
         }
         allocation.expires = now + lifetime;
+        self.expect(now + lifetime);
         if lifetime.is_zero() {
             self.end(client);
         }
@@ -347,11 +365,9 @@ impl Server {
         {
             return Err(Refused(403, Refusal::Forbidden));
         }
-        let allocation = self.owned(client, signer)?;
-        for peer in peers {
-            if !allocation.permit(now, peer.ip()) {
-                return Err(Refused(508, Refusal::NoPort));
-            }
+        let ips: Vec<IpAddr> = peers.iter().map(SocketAddr::ip).collect();
+        if !self.owned(client, signer)?.permit(now, &ips) {
+            return Err(Refused(508, Refusal::NoPort));
         }
         Ok(Reply::success(request))
     }

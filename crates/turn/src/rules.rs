@@ -66,34 +66,41 @@ impl PeerRules {
         }
         // A packet to such an address may end up at the IPv4 address inside, so that both must be open.
         let IpAddr::V6(v6) = ip else { return false };
-        let Some(inner) = embedded_v4(v6) else {
-            return false;
-        };
-        let inner = IpAddr::V4(inner);
-        denied(inner) || !self.opens(inner)
+        embedded_v4(v6).any(|inner| {
+            let inner = IpAddr::V4(inner);
+            denied(inner) || !self.opens(inner)
+        })
     }
 }
 
-/// The IPv4 address inside an IPv6 one that leads there: mapped and compatible (RFC 4291), translated (RFC 2765),
-/// NAT64 (RFC 6052 and RFC 8215), 6to4 (RFC 3056), Teredo's client (RFC 4380), ISATAP (RFC 5214).
-fn embedded_v4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
+/// The IPv4 addresses inside an IPv6 one that lead there: mapped and compatible (RFC 4291), translated (RFC 2765),
+/// NAT64 (RFC 6052 and RFC 8215), 6to4 (RFC 3056), Teredo's client (RFC 4380), ISATAP (RFC 5214). One form may hide in
+/// another.
+fn embedded_v4(ip: Ipv6Addr) -> impl Iterator<Item = Ipv4Addr> {
     let words = ip.segments();
     let v4 = |at: usize| {
         let word = |at: usize| u32::from(words.get(at).copied().unwrap_or(0));
         Ipv4Addr::from_bits((word(at) << 16) | word(at + 1))
     };
-    match words {
+    let last = match words {
         // ::1 and :: are themselves.
-        [0, 0, 0, 0, 0, 0, 0, ..] => None,
+        [0, 0, 0, 0, 0, 0, 0, ..] => false,
         [0, 0, 0, 0, 0, 0xffff | 0, ..]
         | [0, 0, 0, 0, 0xffff, 0, ..]
         | [0x64, 0xff9b, 0, 0, 0, 0, ..]
         | [0x64, 0xff9b, 1, ..]
-        | [_, _, _, _, 0 | 0x200, 0x5efe, ..] => Some(v4(6)),
-        [0x2002, ..] => Some(v4(1)),
-        [0x2001, 0, ..] => Some(Ipv4Addr::from_bits(!v4(6).to_bits())),
-        _ => None,
-    }
+        | [_, _, _, _, 0 | 0x200, 0x5efe, ..] => true,
+        _ => false,
+    };
+    let six_to_four = matches!(words, [0x2002, ..]);
+    let teredo = matches!(words, [0x2001, 0, ..]);
+    let inverted = Ipv4Addr::from_bits(!v4(6).to_bits());
+    let found = [
+        last.then(|| v4(6)),
+        six_to_four.then(|| v4(1)),
+        teredo.then_some(inverted),
+    ];
+    found.into_iter().flatten()
 }
 
 /// Global unicast: not in IANA's registry of special addresses (RFC 6890 and later).
@@ -258,5 +265,11 @@ mod tests {
         assert!(rules.permits(at("[::ffff:10.0.0.1]:9")), "both are open");
         assert!(!rules.permits(at("[::ffff:10.1.0.1]:9")));
         assert!(!rules.permits(at("[::ffff:127.0.0.1]:9")));
+        for nested in [
+            "[2002:a01:1:0:0:5efe:a00:1]:9",
+            "[2001:0:1:2:0:5efe:f5fe:fffe]:9",
+        ] {
+            assert!(!rules.permits(at(nested)), "{nested}");
+        }
     }
 }

@@ -113,7 +113,7 @@ impl Server {
             config,
             crypto: Crypto::new().ok_or(NoCrypto)?,
             nonces: Nonces::new(now, rng.random()),
-            strangers: Strangers::new(now),
+            strangers: Strangers::new(now, rng.random()),
             allocations: FxHashMap::default(),
             by_relayed: FxHashMap::default(),
             pending: HashMap::new(),
@@ -228,11 +228,13 @@ impl Server {
         self.events.push_back(Event::OpenRelay { id, candidates });
     }
 
+    /// An allocation ends then, unless refreshed.
+    pub(crate) fn expect(&mut self, expires: Instant) {
+        self.due = Some(self.due.map_or(expires, |due| due.min(expires)));
+    }
+
     pub(crate) fn insert(&mut self, allocation: Allocation) {
-        self.due = Some(
-            self.due
-                .map_or(allocation.expires, |due| due.min(allocation.expires)),
-        );
+        self.expect(allocation.expires);
         self.by_relayed
             .insert(allocation.relayed, allocation.client);
         self.allocations.insert(allocation.client, allocation);

@@ -6,15 +6,16 @@ mod support;
 use std::time::Duration;
 
 use rtc_stun::attributes::{
-    ATTR_EVEN_PORT, ATTR_NONCE, ATTR_REQUESTED_ADDRESS_FAMILY, ATTR_REQUESTED_TRANSPORT,
-    ATTR_RESERVATION_TOKEN, ATTR_UNKNOWN_ATTRIBUTES, ATTR_XORMAPPED_ADDRESS, AttrType,
+    ATTR_DONT_FRAGMENT, ATTR_EVEN_PORT, ATTR_LIFETIME, ATTR_NONCE, ATTR_REQUESTED_ADDRESS_FAMILY,
+    ATTR_REQUESTED_TRANSPORT, ATTR_RESERVATION_TOKEN, ATTR_UNKNOWN_ATTRIBUTES,
+    ATTR_XORMAPPED_ADDRESS, AttrType,
 };
 use rtc_stun::message::{
     METHOD_ALLOCATE, METHOD_BINDING, METHOD_CHANNEL_BIND, METHOD_CONNECT, METHOD_CREATE_PERMISSION,
     METHOD_REFRESH,
 };
 use rtc_stun::xoraddr::XorMappedAddress;
-use sluice_turn::{Drop, FromClient, Refusal, Transport};
+use sluice_turn::{Drop, Event, FromClient, Refusal, Transport};
 use support::{Bench, MEDIA, WALL, address, channel, client, udp, user};
 
 #[test]
@@ -167,6 +168,86 @@ fn an_allocation_lives_as_long_as_it_is_refreshed() {
     user.nonce.clear();
     assert_eq!(bench.refresh(&mut user, 600).code, 437);
     assert_eq!(bench.server.poll_timeout(), None);
+}
+
+#[test]
+fn a_refresh_may_shorten_a_life() {
+    let mut bench = Bench::new();
+    let mut user = user(1, "PA_1");
+    let lifetime = (ATTR_LIFETIME, 3600_u32.to_be_bytes().to_vec());
+    let relayed = bench
+        .ask(&mut user, METHOD_ALLOCATE, &[udp(), lifetime])
+        .relayed();
+    assert_eq!(bench.refresh(&mut user, 600).lifetime(), 600);
+    bench.advance(Duration::from_mins(10));
+    assert_eq!(bench.closed, [relayed]);
+}
+
+#[test]
+fn a_request_whose_port_never_comes_is_forgotten_with_its_place_in_the_quota() {
+    let mut bench = Bench::with(support::rules(), 1);
+    let mut user = user(1, "PA_1");
+    bench.ask(&mut user, METHOD_REFRESH, &[]);
+    let request = bench.signed(&user, METHOD_ALLOCATE, &[udp()]);
+    bench
+        .server
+        .handle_client(bench.now, WALL, user.client, &request);
+    let Some(Event::OpenRelay { id, candidates }) = bench.server.poll_event() else {
+        panic!("no port is asked for");
+    };
+    bench.advance(Duration::from_secs(30));
+    bench
+        .server
+        .handle_relay_opened(bench.now, id, candidates.first().copied());
+    let closed = bench.server.poll_event();
+    assert!(
+        matches!(closed, Some(Event::CloseRelay { .. })),
+        "it came too late"
+    );
+    bench.allocate(&mut user);
+}
+
+#[test]
+fn a_request_for_which_no_port_is_free_is_refused() {
+    let mut bench = Bench::new();
+    let mut user = user(1, "PA_1");
+    bench.taken.extend(30_000..=30_099);
+    assert_eq!(bench.ask(&mut user, METHOD_ALLOCATE, &[udp()]).code, 508);
+    bench.taken.clear();
+    bench.allocate(&mut user);
+}
+
+#[test]
+fn a_full_table_of_permissions_takes_all_new_ones_or_none() {
+    let mut open = support::rules();
+    open.allow = vec!["10.0.0.0/8".parse().expect("a range")];
+    let mut bench = Bench::with(open, 12);
+    let mut user = user(1, "PA_1");
+    bench.allocate(&mut user);
+    for at in 0..127 {
+        assert_eq!(bench.permit(&mut user, &format!("10.0.0.{at}:9")), 0);
+    }
+    let two = [address("10.0.1.1:9"), address("10.0.1.2:9")];
+    assert_eq!(
+        bench.ask(&mut user, METHOD_CREATE_PERMISSION, &two).code,
+        508
+    );
+    let sent = bench.indicate(&user, "10.0.1.1:9", b"a");
+    assert_eq!(sent, FromClient::Dropped(Drop::NoPermission));
+    assert_eq!(bench.permit(&mut user, "10.0.1.1:9"), 0);
+}
+
+#[test]
+fn requests_that_are_not_understood_are_refused_and_indications_dropped() {
+    let mut bench = Bench::new();
+    let unknown = (AttrType(0x7abc), vec![1]);
+    let binding = bench.request(METHOD_BINDING, &[unknown]);
+    let refused = bench.send(client(Transport::Udp, 1), &binding.raw);
+    assert_eq!(refused.expect("an answer").code, 420);
+    let mut user = user(1, "PA_1");
+    let dont_fragment = (ATTR_DONT_FRAGMENT, vec![]);
+    let refused = bench.ask(&mut user, METHOD_ALLOCATE, &[udp(), dont_fragment]);
+    assert_eq!(refused.code, 420);
 }
 
 #[test]
