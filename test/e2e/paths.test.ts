@@ -167,7 +167,8 @@ function outsideOnly(): Record<string, unknown> {
 }
 
 function turn(): Record<string, unknown> {
-  return { enabled: true, bind_addresses: [outside?.address] };
+  // Below the ports that the system deals out, of which `freePort` is one.
+  return { enabled: true, bind_addresses: [outside?.address], relay_range_start: 28_000, relay_range_end: 28_999 };
 }
 
 /** A self-signed one for the TURN server's domain. */
