@@ -175,6 +175,6 @@ mod tests {
             Some((2..7, 7))
         );
         assert_eq!(Framing::Turn.wrap(&[0x40; 5]).expect("it fits").len(), 8);
-        assert!(Framing::Packets.wrap(&[0; 70_000]).is_err());
+        assert!(Framing::Packets.wrap(&vec![0; 70_000]).is_err());
     }
 }

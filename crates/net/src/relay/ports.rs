@@ -29,6 +29,7 @@ pub struct MediaPorts {
     workers: u16,
     addresses: Vec<AddressConfig>,
     udp: Option<UdpPorts>,
+    ports: Vec<RangeInclusive<u16>>,
     book: Option<Arc<PortBook>>,
 }
 
@@ -48,26 +49,13 @@ impl MediaPorts {
             workers: config.workers,
             addresses: config.addresses.clone(),
             udp: config.udp.clone(),
+            ports: served(config),
             book,
         }
     }
 
     /// All of them, by the addresses that clients may know.
     pub fn all(&self) -> Vec<MediaAddress> {
-        let ports: Vec<RangeInclusive<u16>> = match &self.udp {
-            Some(UdpPorts::Range {
-                port_range_start,
-                port_range_end,
-            }) => vec![*port_range_start..=*port_range_end],
-            Some(UdpPorts::Mux {
-                mux_ports,
-                common_ports,
-            }) => {
-                let own = mux_ports.iter().take(usize::from(self.workers));
-                own.chain(common_ports).map(|port| *port..=*port).collect()
-            }
-            None => Vec::new(),
-        };
         let both = |address: &AddressConfig| [address.advertise, address.bind];
         let mut ips: Vec<IpAddr> = self.addresses.iter().flat_map(both).collect();
         ips.retain(|ip| !ip.is_unspecified());
@@ -76,20 +64,20 @@ impl MediaPorts {
         ips.into_iter()
             .map(|ip| MediaAddress {
                 ip,
-                ports: ports.clone(),
+                ports: self.ports.clone(),
             })
             .collect()
     }
 
     /// What our socket is bound to that a client knows as `peer`; none where that is no media port of ours.
     pub fn bound(&self, peer: SocketAddr) -> Option<SocketAddr> {
-        if !self.has_port(peer.port()) {
+        let (ip, port) = (peer.ip(), peer.port());
+        if ip.is_unspecified() || !self.ports.iter().any(|ports| ports.contains(&port)) {
             return None;
         }
-        let ip = peer.ip();
         let mut addresses = self.addresses.iter();
         let address = addresses.find(|address| address.advertise == ip || address.bind == ip)?;
-        Some(SocketAddr::new(name(address), peer.port()))
+        Some(SocketAddr::new(name(address), port))
     }
 
     /// The ways in which clients may know a bound address, the likeliest first.
@@ -126,19 +114,23 @@ impl MediaPorts {
                     .find(|worker| serves(*worker))
             })
     }
+}
 
-    fn has_port(&self, port: u16) -> bool {
-        match &self.udp {
-            Some(UdpPorts::Range {
-                port_range_start,
-                port_range_end,
-            }) => (*port_range_start..=*port_range_end).contains(&port),
-            Some(UdpPorts::Mux {
-                mux_ports,
-                common_ports,
-            }) => mux_ports.contains(&port) || common_ports.contains(&port),
-            None => false,
+/// The ports that some worker serves, or may.
+fn served(config: &EngineConfig) -> Vec<RangeInclusive<u16>> {
+    match &config.udp {
+        Some(UdpPorts::Range {
+            port_range_start,
+            port_range_end,
+        }) => vec![*port_range_start..=*port_range_end],
+        Some(UdpPorts::Mux {
+            mux_ports,
+            common_ports,
+        }) => {
+            let own = mux_ports.iter().take(usize::from(config.workers));
+            own.chain(common_ports).map(|port| *port..=*port).collect()
         }
+        None => Vec::new(),
     }
 }
 

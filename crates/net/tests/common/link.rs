@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use sluice_wire::framing;
 
+use super::turn::TurnClient;
+
 /// A socket of a client.
 pub enum Link {
     /// For datagrams to anywhere.
@@ -20,6 +22,8 @@ pub enum Link {
         /// False where the other side closed it.
         open: bool,
     },
+    /// By an allocation on a TURN server.
+    Relay(Box<TurnClient>),
 }
 
 impl Link {
@@ -51,6 +55,7 @@ impl Link {
         match self {
             Self::Udp(socket) => socket.local_addr().expect("it is bound"),
             Self::Tcp { local, .. } => *local,
+            Self::Relay(client) => client.relayed,
         }
     }
 
@@ -88,6 +93,7 @@ impl Link {
                 }
             }
             Self::Tcp { .. } => {}
+            Self::Relay(client) => client.send(to, bytes),
         }
     }
 
@@ -99,6 +105,7 @@ impl Link {
                 let (len, remote) = socket.recv_from(&mut buffer).ok()?;
                 Some((buffer[..len].to_vec(), remote))
             }
+            Self::Relay(client) => client.receive(),
             Self::Tcp {
                 stream,
                 server,

@@ -1,7 +1,9 @@
 //! A running engine, and clients that talk to it over loopback: our own transport in the client's role.
 #![allow(dead_code, clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod certificates;
 pub mod link;
+pub mod turn;
 
 use std::net::SocketAddr;
 use std::sync::mpsc;
