@@ -119,6 +119,7 @@ export async function ntpServer(offsetS: number): Promise<{ port: number; close(
   });
   socket.bind(0, '127.0.0.1');
   await once(socket, 'listening');
+  socket.unref();
   return { port: socket.address().port, close: () => socket.close() };
 }
 
@@ -138,5 +139,7 @@ export async function redisServer(
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
+  // A test that fails does not close it.
+  server.unref();
   return { port: (server.address() as AddressInfo).port, commands, close: () => server.close() };
 }
