@@ -71,6 +71,15 @@ test('relays have the address that the node is known by', () => {
   assert.deepEqual(turnSettings(config, MEDIA)?.relayAddresses, [MEDIA[1]]);
 });
 
+test('clients are told an address that the server listens on', () => {
+  const urls = (turn: string, rtc?: string) => embeddedTurn(configOf(`udp_port: 3478, ${turn}`, rtc), MEDIA)?.udpUrls;
+  assert.deepEqual(urls('bind_addresses: [192.168.1.5]'), ['turn:192.168.1.5:3478?transport=udp']);
+  assert.deepEqual(urls('bind_addresses: [192.168.1.9]'), ['turn:192.168.1.9:3478?transport=udp']);
+  assert.deepEqual(urls('bind_addresses: [192.168.1.5, 10.0.0.5]'), ['turn:10.0.0.5:3478?transport=udp']);
+  const translated = urls('bind_addresses: [10.0.0.5]', 'udp_port: 7882, node_ip: 203.0.113.10');
+  assert.deepEqual(translated, ['turn:203.0.113.10:3478?transport=udp']);
+});
+
 test('a TURN server that is off is nobody’s concern', () => {
   const { config } = settle(loadConfig({ body: 'keys: { k: s }', overrides: [], strict: true }), false);
   assert.equal(turnSettings(config, MEDIA), undefined);

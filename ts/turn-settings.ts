@@ -61,10 +61,19 @@ export function embeddedTurn(config: Config, addresses: readonly MediaAddress[])
   };
 }
 
+/** The node's address of each family, unless the server listens on another one only. */
 function nodeIps(config: Config, addresses: readonly MediaAddress[]): string[] {
-  const configured = [config.rtc.node_ip.v4, config.rtc.node_ip.v6].filter((ip) => ip !== '');
-  if (configured.length > 0) return configured;
-  return relayAddresses(config, addresses).map(({ advertise }) => advertise);
+  const { node_ip } = config.rtc;
+  return relayAddresses(config, addresses).map((relay) => {
+    const v4 = isIPv4(relay.advertise);
+    const nodeIp = (v4 ? node_ip.v4 : node_ip.v6) || relay.advertise;
+    const binds = config.turn.bind_addresses.filter((address) => isIPv4(address) === v4);
+    const [first] = binds;
+    const bound = addresses.find(({ advertise }) => advertise === nodeIp)?.bind;
+    const listensThere = bound === undefined || [bound, ...WILDCARDS].some((address) => binds.includes(address));
+    if (listensThere || WILDCARDS.includes(bound) || first === undefined) return nodeIp;
+    return addresses.find(({ bind }) => bind === first)?.advertise ?? first;
+  });
 }
 
 function urlHost(ip: string): string {
@@ -72,3 +81,4 @@ function urlHost(ip: string): string {
 }
 
 const REALM = 'livekit';
+const WILDCARDS = ['0.0.0.0', '::'];
