@@ -26,7 +26,7 @@ export function summary(findings: readonly Finding[]): string {
 }
 
 function flat(text: string): string {
-  return text.replaceAll(/\s*\n\s*/g, '; ');
+  return text.trim().replaceAll(/\s*\n\s*/g, '; ');
 }
 
 const WORDS: Readonly<Record<Status, string>> = { ok: 'ok  ', warn: 'warn', fail: 'FAIL', skip: 'skip' };

@@ -208,6 +208,9 @@ function joinFix(status: number, message: string): string {
     return 'use a key and secret that the server has: --api-key and --api-secret, or --config';
   if (status === 404) return 'give the address of the server itself, without a path';
   if (status === 503) return 'see the log of the server: it has no room, no port or no worker left';
+  if (/EPROTO|wrong version number/.test(message)) {
+    return 'give http:// or ws:// to --from, or let the server or a balancer speak TLS there';
+  }
   if (/CERT|certificate|self.signed|ALTNAME/i.test(message)) {
     return 'give the server a certificate for this name with its full chain; for a CA of your own use --ca';
   }
