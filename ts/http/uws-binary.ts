@@ -40,12 +40,16 @@ export function loadUwsAddon(): LoadedAddon {
  * everybody else's `exit` listeners.
  */
 function skipCleanupAtExit(): void {
+  if (skipsCleanup) return;
+  skipsCleanup = true;
   process.once('beforeExit', () => {
     process.once('exit', () => {
       process.exit();
     });
   });
 }
+
+let skipsCleanup = false;
 
 /** Beside our own addon in an installed package (`ts/build.mjs` puts it there), else in the development dependency. */
 function locate(name: string): string {
