@@ -1,5 +1,5 @@
 /**
- * The families of checks: `node test/run.mjs all|unit|rust|e2e|spread|check`. Stops at the first family that fails, with
+ * The families of checks: `node test/run.mjs all|unit|rust|e2e|spread|network|check`. Stops at the first family that fails, with
  * its exit code; the test runners' own closing lines stay on the screen.
  */
 import { readdirSync } from 'node:fs';
@@ -58,6 +58,11 @@ const families = {
     await prepareEndToEnd();
     nodeTests(files('test/e2e', '.test.ts'), 1, { E2E_WORKERS: '3', E2E_PLACEMENT: 'spread' });
   },
+  /** Networks that clients meet, each laid in namespaces of its own; skips itself, saying so, where that takes more rights. */
+  async network() {
+    await prepareEndToEnd();
+    nodeTests(files('test/network', '.test.ts'), 1);
+  },
   build() {
     run('npm', ['run', 'build']);
     run(process.execPath, ['dist/main.js', '--version']);
@@ -65,8 +70,8 @@ const families = {
 };
 
 const plans = {
-  all: ['rust', 'unit', 'e2e', 'spread'],
-  check: ['format', 'types', 'clippy', 'rust', 'unit', 'e2e', 'spread', 'build'],
+  all: ['rust', 'unit', 'e2e', 'spread', 'network'],
+  check: ['format', 'types', 'clippy', 'rust', 'unit', 'e2e', 'spread', 'network', 'build'],
 };
 
 installPackages();

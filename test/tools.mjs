@@ -4,6 +4,11 @@ import { spawnSync } from 'node:child_process';
 const TOOLS = [
   { program: 'chromium', packages: ['chromium'] },
   { program: 'redis-server', packages: ['redis-server'] },
+  // For the network tests: namespaces, firewalls, a browser's trust, and a TURN server and client of others.
+  { program: 'ip', packages: ['iproute2'] },
+  { program: 'iptables', packages: ['iptables'] },
+  { program: 'certutil', packages: ['libnss3-tools'] },
+  { program: 'turnutils_uclient', packages: ['coturn'] },
 ];
 
 export function installTools() {

@@ -43,7 +43,6 @@ export const NOT_EFFECTIVE: Record<string, string> = {
   'room.create_room_timeout': 'a single node creates rooms at once',
   'room.create_room_attempts': 'a single node creates rooms at once',
   'room.enable_full_room_in_webhooks': 'webhooks come later',
-  turn: 'the TURN server comes with connectivity',
   ingress: 'ingress needs clustering',
   sip: 'SIP needs clustering',
   webhook: 'webhooks come later',
