@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Deserializer};
-use sluice_turn::Cidr;
+use sluice_turn::{Cidr, RelayPorts};
 
 use crate::config::{AddressConfig, ConfigError};
 
@@ -91,8 +91,10 @@ impl TurnConfig {
 
     /// How many of the workers have ports for relays, and listeners therefore.
     pub(crate) fn share(&self, workers: u16) -> u16 {
-        let ports = u32::from(self.relay_range_end - self.relay_range_start) + 1;
-        u16::try_from(ports).map_or(workers, |ports| ports.min(workers))
+        workers.min(RelayPorts::shares(
+            self.relay_range_start,
+            self.relay_range_end,
+        ))
     }
 }
 
@@ -168,7 +170,7 @@ mod tests {
     #[test]
     fn more_workers_than_ports_leave_some_without() {
         assert_eq!(good().share(2), 2);
-        assert_eq!(good().share(8), 3);
+        assert_eq!(good().share(8), 2);
         let mut all = good();
         (all.relay_range_start, all.relay_range_end) = (1, u16::MAX);
         assert_eq!(all.share(8), 8);

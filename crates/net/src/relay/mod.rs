@@ -10,7 +10,7 @@
 mod bind;
 mod certificate;
 mod config;
-mod ports;
+mod media;
 mod sockets;
 mod stream;
 mod streams;
@@ -37,7 +37,7 @@ use crate::mux::Handoff;
 use crate::ports::PortBook;
 use crate::socket::{ReceiveSlots, Socket};
 use crate::stream::{Listener, StreamSlots, TOKENS, Urgency};
-use ports::{MediaPorts, RelayShare};
+use media::MediaPorts;
 use sockets::TurnSockets;
 use streams::TurnStreams;
 
@@ -50,7 +50,7 @@ pub use sockets::Source;
 pub struct Relay {
     me: WorkerId,
     server: Server,
-    share: RelayShare,
+    ports: RelayPorts,
     media: MediaPorts,
     relays: Vec<crate::config::AddressConfig>,
     sockets: TurnSockets,
@@ -97,12 +97,8 @@ impl Relay {
             return Ok(None);
         };
         let media = MediaPorts::new(me, engine, book);
-        let share = RelayShare {
-            start: config.relay_range_start,
-            end: config.relay_range_end,
-            workers: config.share(engine.workers),
-        };
-        let setup = setup(config, share, me, quotas, &media);
+        let setup = setup(config, config.share(engine.workers), me, quotas, &media);
+        let ports = setup.ports;
         let server = Server::new(now, setup, rand::random()).map_err(io::Error::other)?;
         let sockets = TurnSockets::new(
             registry.try_clone()?,
@@ -113,7 +109,7 @@ impl Relay {
         Ok(Some(Self {
             me,
             server,
-            share,
+            ports,
             media,
             relays: config.relay_addresses.clone(),
             sockets,
@@ -224,7 +220,7 @@ impl Relay {
 
     /// The worker that a path leads to.
     pub fn worker_of(&self, path: Path) -> Option<WorkerId> {
-        self.share.worker(path.remote.port())
+        self.ports.owner(path.remote.port()).map(WorkerId)
     }
 
     /// A datagram, or a train, of a media port of this node to one of our clients.
@@ -394,7 +390,7 @@ impl Relay {
         port: u16,
         ip: impl Fn(&crate::config::AddressConfig) -> Option<IpAddr>,
     ) -> Option<IpAddr> {
-        self.share.worker(port)?;
+        self.ports.owner(port)?;
         let found = self.relays.iter().find_map(ip)?;
         (!found.is_unspecified()).then_some(found)
     }
@@ -407,7 +403,7 @@ impl Relay {
 
 fn setup(
     config: &TurnConfig,
-    share: RelayShare,
+    workers: u16,
     me: WorkerId,
     quotas: Arc<Quotas>,
     media: &MediaPorts,
@@ -426,9 +422,9 @@ fn setup(
         ports: RelayPorts {
             v4: of_family(true),
             v6: of_family(false),
-            start: share.start,
-            end: share.end,
-            step: share.workers,
+            start: config.relay_range_start,
+            end: config.relay_range_end,
+            step: workers,
             offset: me.0,
         },
         quotas,

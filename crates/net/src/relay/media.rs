@@ -1,4 +1,4 @@
-//! Which port is whose: relay ports and media ports, by worker.
+//! Which media port is whose, and how clients of the relay know it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -12,17 +12,6 @@ use crate::config::{AddressConfig, EngineConfig, UdpPorts};
 use crate::mux::Handoff;
 use crate::ports::PortBook;
 
-/// The worker of each relay port: they take turns.
-#[derive(Debug, Clone, Copy)]
-pub struct RelayShare {
-    /// First port.
-    pub start: u16,
-    /// Last port.
-    pub end: u16,
-    /// Workers that take part.
-    pub workers: u16,
-}
-
 /// This node's media ports, as peers of relays.
 pub struct MediaPorts {
     me: WorkerId,
@@ -31,14 +20,6 @@ pub struct MediaPorts {
     udp: Option<UdpPorts>,
     ports: Vec<RangeInclusive<u16>>,
     book: Option<Arc<PortBook>>,
-}
-
-impl RelayShare {
-    /// Whose relay port it is; none outside the range.
-    pub fn worker(self, port: u16) -> Option<WorkerId> {
-        let offset = port.checked_sub(self.start)?;
-        (port <= self.end).then(|| WorkerId(offset % self.workers.max(1)))
-    }
 }
 
 impl MediaPorts {
@@ -158,22 +139,6 @@ mod tests {
         );
         let config: EngineConfig = serde_json::from_str(&json).expect("it parses");
         MediaPorts::new(WorkerId(me), &config, None)
-    }
-
-    #[test]
-    fn relay_ports_take_turns() {
-        let share = RelayShare {
-            start: 30_000,
-            end: 30_004,
-            workers: 2,
-        };
-        let owners: Vec<_> = (29_999..=30_005)
-            .map(|port| share.worker(port).map(|w| w.0))
-            .collect();
-        assert_eq!(
-            owners,
-            [None, Some(0), Some(1), Some(0), Some(1), Some(0), None]
-        );
     }
 
     #[test]
