@@ -99,13 +99,10 @@ fn depart(from: &SyncDevice, link: &Mutex<Link>, travelling: &Sender<Travelling>
     let mut buffer = vec![0; PACKET];
     let mut sent = 0;
     loop {
-        let len = match from.recv(&mut buffer) {
-            Ok(len) => len,
-            Err(_) => {
-                // The device is down while it moves between namespaces.
-                thread::sleep(Duration::from_millis(10));
-                continue;
-            }
+        let Ok(len) = from.recv(&mut buffer) else {
+            // The device is down while it moves between namespaces.
+            thread::sleep(Duration::from_millis(10));
+            continue;
         };
         let mut link = link.lock().unwrap_or_else(PoisonError::into_inner);
         let times = link.carry(Instant::now(), len.saturating_sub(HEADERS));
