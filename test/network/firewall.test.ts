@@ -69,9 +69,8 @@ describe('behind firewalls', { skip: unavailable }, () => {
   test('nothing but TCP 443: the API in TLS, media through TURN in TLS', async () => {
     const setting = {
       plan: { second: true },
-      config: 'turn-tls',
+      config: ['turn-tls', 'api-tls'],
       changes: {
-        port: 443,
         bind_addresses: ['127.0.0.1', SERVER],
         tls: authority.sign(API),
         turn: { ...authority.sign(TURN), bind_addresses: [SERVER_TOO] },

@@ -11,6 +11,9 @@ import { scene } from './support/scene.ts';
 /** How soon media must flow once the first check of a new path was sent, milliseconds. */
 const AT_ONCE = 1_000;
 
+/** How long pictures may stand still where the client has to find out by itself that its network changed, milliseconds. */
+const LONGEST_GAP = 25_000;
+
 /** Pictures of both sides arrive within that time. */
 async function flows(call: Call): Promise<void> {
   const count = async () =>
@@ -25,12 +28,12 @@ async function flows(call: Call): Promise<void> {
 describe('on the move', { skip: unavailable }, () => {
   test("the clients' NAT gets another address: media follows the first check", async () => {
     await scene({ plan: { nat: 'symmetric' }, config: 'one-udp-port' }, async ({ call, server, internet }) => {
-      const checks = [new Checks(internet.home, 'browser'), new Checks(internet.home, 'native')];
       await call.gap();
       // Taking the address away makes the kernel forget what it translated to it.
       internet.home.ip(`address del ${HOME}/24 dev uplink`);
       internet.home.ip('address add 198.51.100.3/24 dev uplink');
       internet.home.ip('route add default via 198.51.100.1 dev uplink');
+      const checks = [new Checks(internet.home, 'browser'), new Checks(internet.home, 'native')];
       await Promise.all(checks.map((one) => one.first()));
       await flows(call);
       await call.works();
@@ -45,18 +48,19 @@ describe('on the move', { skip: unavailable }, () => {
   test('a client goes from one network to another: it keeps its session', async () => {
     await scene({ config: 'one-udp-port' }, async ({ call, server, internet }) => {
       const sid = await call.page.run((c) => c.room.localParticipant.sid);
-      const checks = new Checks(internet.home, 'browser');
       await call.gap();
       internet.browser.ip('address del 192.168.1.2/24 dev eth0');
       internet.browser.ip('address add 192.168.1.3/24 dev eth0');
       internet.browser.ip('route add default via 192.168.1.1 dev eth0');
-      await checks.first();
+      await new Checks(internet.home, 'browser').first();
       await flows(call);
       await call.works();
       await server.carries({ udp: 2 });
-      console.log(`the longest gap was ${await call.gap()} ms`);
+      const gap = await call.gap();
+      console.log(`the longest gap was ${gap} ms`);
+      assert.ok(gap < LONGEST_GAP, `a gap of ${gap} ms`);
       assert.equal(await call.page.run((c) => c.room.localParticipant.sid), sid);
-      assert.deepEqual(await call.disconnections(), 0);
+      assert.equal(await call.disconnections(), 0);
     });
   });
 
@@ -68,7 +72,9 @@ describe('on the move', { skip: unavailable }, () => {
         await call.gap();
         for (let round = 0; round < 3; round++) await call.works({ dataSize: 5_000 });
         const gap = await call.gap();
-        assert.ok(gap < 3_000, `a gap of ${gap} ms`);
+        console.log(`the longest gap was ${gap} ms`);
+        // libwebrtc waits 3 s for a packet that never comes before it asks for a key frame.
+        assert.ok(gap < 5_000, `a gap of ${gap} ms`);
         assert.deepEqual(await call.interruptions(), []);
       });
     });

@@ -32,6 +32,9 @@ type Way = keyof typeof WAYS;
 
 const run = promisify(execFile);
 
+/** Of Pion's client, once it is built. */
+let pion = '';
+
 describe('TURN', { skip: unavailable }, () => {
   let folder: string;
   let authority: Authority;
@@ -119,7 +122,9 @@ describe('TURN', { skip: unavailable }, () => {
       await startEcho(internet.services, SERVICES, ECHO_PORT);
       const certificate = way === 'tcp' ? {} : authority.sign(TURN);
       const peers = allowed ? { allow_restricted_peer_cidrs: ['198.18.0.0/15'] } : {};
-      const server = await InnerServer.start(internet.server, WAYS[way].config, { turn: { ...certificate, ...peers } });
+      const server = await InnerServer.start(internet.server, [WAYS[way].config], {
+        turn: { ...certificate, ...peers },
+      });
       try {
         await during(internet);
       } finally {
@@ -151,9 +156,6 @@ function credentials() {
   const expiry = Math.floor(Date.now() / 1000) + 600;
   return turnCredentials({ apiKey: KEY, apiSecret: SECRET }, 'PA_of_nobody', expiry);
 }
-
-/** Of Pion's client, once it is built. */
-let pion = '';
 
 /** Why Pion's client is not there, or false. */
 function buildPion(): string | false {

@@ -8,9 +8,9 @@ import type { Authority } from './certificates.ts';
 import type { Namespace } from './lab.ts';
 
 export interface Surroundings {
-  /** Names that the browser resolves, and to what. */
+  /** Names that clients resolve, and to what. */
   hosts?: Record<string, string>;
-  /** Whose certificates it trusts. */
+  /** Whose certificates they trust. */
   authority?: Authority;
 }
 
@@ -28,11 +28,10 @@ export async function launchInside(
   const wrapper = join(home, 'chromium');
   const [command, args] = namespace.command('env', [`HOME=${home}`, CHROMIUM]);
   writeFileSync(wrapper, `#!/bin/sh\nexec ${command} ${args.join(' ')} "$@"\n`, { mode: 0o755 });
-  const rules = Object.entries(hosts).map(([name, address]) => `MAP ${name} ${address}`);
-  const browser = await TestBrowser.launchElsewhere(
-    wrapper,
-    rules.length > 0 ? [`--host-resolver-rules=${rules}`] : [],
-  );
+  // For UDP servers it looks names up with a dot behind them, which the hosts file has not.
+  const rules = Object.entries(hosts).flatMap(([name, to]) => [`MAP ${name} ${to}`, `MAP ${name}. ${to}`]);
+  const flags = rules.length > 0 ? [`--host-resolver-rules=${rules.join(',')}`] : [];
+  const browser = await TestBrowser.launchElsewhere(wrapper, flags);
   return {
     browser,
     async close() {

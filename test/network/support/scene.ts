@@ -6,8 +6,8 @@ import { InnerServer } from './server.ts';
 
 export interface Scene {
   plan?: Plan;
-  /** The name of a configuration in docs/deploy.md. */
-  config: string;
+  /** The name of a configuration in docs/deploy.md, or several that are laid over each other. */
+  config: string | string[];
   /** Laid over it. */
   changes?: Record<string, unknown>;
   /** The server as clients name it, unless by its public address. */
@@ -28,7 +28,7 @@ export async function scene(setting: Scene, during: (played: Played) => Promise<
   const internet = await Internet.create(setting.plan);
   try {
     await setting.prepare?.(internet);
-    const server = await InnerServer.start(internet.server, setting.config, setting.changes, setting.host);
+    const server = await InnerServer.start(internet.server, [setting.config].flat(), setting.changes, setting.host);
     try {
       const call = await Call.begin(internet, server, setting.call);
       try {

@@ -25,9 +25,14 @@ export class InnerServer {
     this.url = url;
   }
 
-  /** Starts it as the document says under this name, with changes laid over it. `host`: as clients name it. */
-  static async start(namespace: Namespace, name: string, changes: Config = {}, host = SERVER): Promise<InnerServer> {
-    const config = configuration(name, changes);
+  /** Starts it as the document says under these names, with changes laid over it. `host`: as clients name it. */
+  static async start(
+    namespace: Namespace,
+    names: readonly string[],
+    changes: Config = {},
+    host = SERVER,
+  ): Promise<InnerServer> {
+    const config = configuration(names, changes);
     const [command, args] = namespace.command('env');
     const started = spawnServer(['--config-body', stringify(config)], {}, [command, ...args]);
     const scheme = config.tls === undefined ? 'ws' : 'wss';
@@ -75,9 +80,9 @@ export class InnerServer {
   }
 }
 
-function configuration(name: string, changes: Config): Config {
-  const common = { keys: { [KEY]: SECRET }, logging: { level: 'debug' }, prometheus: { port: METRICS_PORT } };
-  return merge(merge(common, documented(name)), changes);
+function configuration(names: readonly string[], changes: Config): Config {
+  const common: Config = { keys: { [KEY]: SECRET }, logging: { level: 'debug' }, prometheus: { port: METRICS_PORT } };
+  return [...names.map(documented), changes].reduce(merge, common);
 }
 
 /** Fetches from within a namespace, trying for so many milliseconds. */
