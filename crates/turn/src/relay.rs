@@ -1,4 +1,4 @@
-//! Payload on its way: nothing here allocates, and each packet costs one look-up.
+//! Payload on its way: on a channel nothing allocates, and a packet costs a look-up or two.
 
 use std::net::SocketAddr;
 use std::time::Instant;
