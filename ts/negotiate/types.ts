@@ -102,7 +102,7 @@ export type TransportName = 'publisher' | 'subscriber';
  */
 export type CandidatePreference = 'any' | 'tcp' | 'tls';
 
-/** Milliseconds: ICE from the client's description to the first pair, DTLS from there on. */
+/** Milliseconds: ICE from the client's description to the first pair that DTLS could go along, and the DTLS handshake. */
 export interface ConnectTimes {
   iceMs: number;
   dtlsMs: number;

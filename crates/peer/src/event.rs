@@ -20,9 +20,9 @@ pub enum PeerEvent {
         profile: SrtpProfile,
         /// Our DTLS role.
         role: DtlsRole,
-        /// From the other side's description to the first nominated pair.
+        /// From the other side's description to the first pair that DTLS could go along.
         ice: Duration,
-        /// From there on to the handshake's end.
+        /// From the handshake's begin, which may come before a nomination, to its end.
         dtls: Duration,
     },
     /// A data channel is open in both directions.

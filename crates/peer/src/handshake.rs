@@ -38,7 +38,9 @@ pub(crate) struct Srtp {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Progress {
     described: Option<Instant>,
-    nominated: Option<Instant>,
+    /// A pair was nominated, or DTLS began on a tuple that was valid before.
+    passable: Option<Instant>,
+    shaking: Option<Instant>,
 }
 
 impl Progress {
@@ -47,16 +49,22 @@ impl Progress {
     }
 
     pub(crate) fn nominated(&mut self, now: Instant) {
-        self.nominated.get_or_insert(now);
+        self.passable.get_or_insert(now);
     }
 
-    /// How long ICE took, and DTLS after it. A handshake on an early tuple may end before anything is nominated.
+    fn shaking(&mut self, now: Instant) {
+        self.passable.get_or_insert(now);
+        self.shaking.get_or_insert(now);
+    }
+
+    /// How long ICE took, and DTLS.
     fn until(&self, now: Instant) -> (Duration, Duration) {
         let described = self.described.unwrap_or(now);
-        let nominated = self.nominated.unwrap_or(now);
+        let passable = self.passable.unwrap_or(now);
+        let shaking = self.shaking.unwrap_or(now);
         (
-            nominated.saturating_duration_since(described),
-            now.saturating_duration_since(nominated),
+            passable.saturating_duration_since(described),
+            now.saturating_duration_since(shaking),
         )
     }
 }
@@ -81,7 +89,10 @@ impl Peer {
             fingerprints.clone(),
             now,
         ) {
-            Ok(dtls) => self.handshake = Handshake::Running(dtls),
+            Ok(dtls) => {
+                self.progress.shaking(now);
+                self.handshake = Handshake::Running(dtls);
+            }
             Err(error) => self.end_by_dtls(&error),
         }
     }

@@ -38,9 +38,9 @@ pub enum Event {
         srtp_profile: String,
         /// Our DTLS role.
         role: DtlsRole,
-        /// Milliseconds from the client's description to the first nominated pair.
+        /// Milliseconds from the client's description to the first pair that DTLS could go along.
         ice_ms: u32,
-        /// Milliseconds from there on to the end of the handshake.
+        /// Milliseconds of the DTLS handshake, which may begin before a nomination.
         dtls_ms: u32,
     },
     /// The transport ended, not by our own `closePeer`.
