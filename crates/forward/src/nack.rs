@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 pub struct NackQueue {
     missing: Vec<Missing>,
     rtt: Duration,
+    /// Packets were given up since [`Self::take_hopeless`] was asked.
+    hopeless: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +25,7 @@ impl NackQueue {
         Self {
             missing: Vec::with_capacity(MAX_MISSING),
             rtt: DEFAULT_RTT,
+            hopeless: false,
         }
     }
 
@@ -34,9 +37,11 @@ impl NackQueue {
     /// The numbers between `former` and `newest`, both of which came in, are missing. The queue keeps the newest.
     pub fn handle_gap(&mut self, now: Instant, former: u64, newest: u64) {
         let first = (former + 1).max(newest.saturating_sub(MAX_MISSING as u64));
+        self.hopeless |= first > former + 1;
         for sequence in first..newest {
             if self.missing.len() == MAX_MISSING {
                 self.missing.remove(0);
+                self.hopeless = true;
             }
             self.missing.push(Missing {
                 sequence,
@@ -67,6 +72,7 @@ impl NackQueue {
                 return true;
             }
             if missing.tries >= MAX_TRIES || now.duration_since(missing.since) >= EXPIRY {
+                self.hopeless = true;
                 return false;
             }
             missing.tries += 1;
@@ -74,6 +80,11 @@ impl NackQueue {
             due.push(missing.sequence as u16);
             true
         });
+    }
+
+    /// True where packets were given up since the last question: no decoder gets past the hole without a key frame.
+    pub const fn take_hopeless(&mut self) -> bool {
+        std::mem::replace(&mut self.hopeless, false)
     }
 
     /// When [`Self::handle_timeout`] has something to do.
@@ -84,6 +95,7 @@ impl NackQueue {
     /// Forgets everything missing.
     pub fn clear(&mut self) {
         self.missing.clear();
+        self.hopeless = false;
     }
 }
 
@@ -139,6 +151,27 @@ mod tests {
             }
         }
         assert_eq!(asked, [20, 120, 245, 402, 598]);
+    }
+
+    #[test]
+    fn packets_that_are_given_up_are_told_of_once() {
+        let mut queue = NackQueue::new();
+        queue.handle_gap(at(0), 10, 12);
+        while let Some(next) = queue.poll_timeout() {
+            assert!(!queue.take_hopeless());
+            queue.handle_timeout(next, &mut Vec::new());
+        }
+        assert_eq!(
+            [queue.take_hopeless(), queue.take_hopeless()],
+            [true, false]
+        );
+
+        queue.handle_gap(at(5_000), 12, 12 + 101);
+        assert!(!queue.take_hopeless(), "a hundred fit in");
+        queue.handle_gap(at(5_000), 113, 115);
+        assert!(queue.take_hopeless(), "one of them had to go");
+        queue.handle_gap(at(5_000), 115, 500);
+        assert!(queue.take_hopeless());
     }
 
     #[test]

@@ -261,6 +261,10 @@ impl UpStream {
                 lost,
             });
         }
+        // Subscribers' decoders wait for seconds before they ask by themselves.
+        if self.nack.take_hopeless() && self.is_video() {
+            self.key_frames.handle_request();
+        }
         if self.key_frames.handle_timeout(now) {
             feedback.push_back(Rtcp::Pli {
                 sender: ssrc,
@@ -276,6 +280,11 @@ impl UpStream {
                 reports: vec![block],
             });
         }
+    }
+
+    fn is_video(&self) -> bool {
+        self.codec
+            .is_some_and(|(_, codec)| codec.kind() == MediaKind::Video)
     }
 
     /// When [`Self::handle_timeout`] has something to say.
