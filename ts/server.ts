@@ -59,6 +59,7 @@ import { RoomSessionHost } from './room/session-host.ts';
 import { apiLimits, engineSettings, roomSettings } from './settings.ts';
 import { waitsFor } from './signal/starter.ts';
 import type { SessionHost } from './signal/types.ts';
+import { turnListeners } from './turn-settings.ts';
 
 /** A whole server, to be started once. */
 export interface Server {
@@ -363,6 +364,7 @@ class SluiceServer implements Server {
       },
       'starting LiveKit server',
     );
+    if (this.#config.turn.enabled) this.#log.info(turnListeners(this.#config), 'Starting TURN server');
     if (development && demoFiles() !== undefined) {
       this.#log.info({}, `demo page: ${this.#scheme}://${urlHost(this.addresses[0]?.host ?? '')}:${portHttp}/demo/`);
     }

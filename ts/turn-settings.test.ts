@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { loadConfig } from './config/load.ts';
 import { settle } from './config/settle.ts';
-import { embeddedTurn, turnSettings } from './turn-settings.ts';
+import { embeddedTurn, turnListeners, turnSettings } from './turn-settings.ts';
 
 const NOW = 1_795_380_176_000;
 const MEDIA = [
@@ -18,6 +18,17 @@ rtc: { ${rtc} }
 `;
   return settle(loadConfig({ body, overrides: [], strict: true }), false).config;
 }
+
+test('the log tells where it listens', () => {
+  const range = {
+    'turn.relay_range_start': 30_000,
+    'turn.relay_range_end': 40_000,
+    'turn.bind_addresses': ['0.0.0.0'],
+  };
+  assert.deepEqual(turnListeners(configOf('udp_port: 3478')), { ...range, 'turn.portUDP': 3478 });
+  const tls = configOf('tls_port: 5349, domain: turn.example.com, external_tls: true');
+  assert.deepEqual(turnListeners(tls), { ...range, 'turn.portTLS': 5349, 'turn.externalTLS': true });
+});
 
 test('the workers are told all that they need of the TURN server', () => {
   const config = configOf(

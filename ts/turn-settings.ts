@@ -44,6 +44,17 @@ function relayAddresses(config: Config, addresses: readonly MediaAddress[]): Med
   });
 }
 
+/** Where it listens, for the log, by livekit-server's names. */
+export function turnListeners({ turn }: Config): Record<string, unknown> {
+  return {
+    'turn.relay_range_start': turn.relay_range_start,
+    'turn.relay_range_end': turn.relay_range_end,
+    'turn.bind_addresses': turn.bind_addresses,
+    ...(turn.tls_port === 0 ? {} : { 'turn.portTLS': turn.tls_port, 'turn.externalTLS': turn.external_tls }),
+    ...(turn.udp_port === 0 ? {} : { 'turn.portUDP': turn.udp_port }),
+  };
+}
+
 /** What clients are told; undefined while the TURN server is off. */
 export function embeddedTurn(config: Config, addresses: readonly MediaAddress[]): EmbeddedTurn | undefined {
   const { turn } = config;
