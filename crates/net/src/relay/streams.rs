@@ -30,8 +30,12 @@ struct Idle(Option<Instant>);
 impl TurnStreams {
     /// No clients yet, and none to come before [`TurnStreams::listen`].
     pub fn new(registry: Registry, base: usize, tls: Option<Arc<ServerConfig>>) -> Self {
+        let mut table = Table::new(registry, base, LIMITS);
+        if tls.is_none() {
+            table.share_sources();
+        }
         Self {
-            table: Table::new(registry, base, LIMITS),
+            table,
             tls,
             listens: false,
             next_audit: None,

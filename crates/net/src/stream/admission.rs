@@ -8,14 +8,22 @@ use std::net::IpAddr;
 pub struct Admission {
     unproven: usize,
     by_source: HashMap<IpAddr, usize>,
+    /// True where a source is a balancer with everybody behind it.
+    sources_are_shared: bool,
 }
 
 impl Admission {
+    /// From now on only the number of all connections counts.
+    pub fn share_sources(&mut self) {
+        self.sources_are_shared = true;
+    }
+
     /// Counts a connection in. False where there are too many: it is to be closed at once.
     pub fn enter(&mut self, source: IpAddr) -> bool {
         let source = prefix(source);
         let of_source = self.by_source.get(&source).copied().unwrap_or(0);
-        if self.unproven >= MAX_UNPROVEN || of_source >= MAX_UNPROVEN_PER_SOURCE {
+        let greedy = of_source >= MAX_UNPROVEN_PER_SOURCE && !self.sources_are_shared;
+        if self.unproven >= MAX_UNPROVEN || greedy {
             return false;
         }
         self.unproven += 1;
@@ -75,6 +83,17 @@ mod tests {
         assert!(admission.enter(other));
         admission.leave(flood);
         assert!(admission.enter(flood));
+    }
+
+    #[test]
+    fn behind_a_balancer_all_are_one_source() {
+        let mut admission = Admission::default();
+        admission.share_sources();
+        let balancer = IpAddr::from([192, 0, 2, 1]);
+        for _ in 0..MAX_UNPROVEN {
+            assert!(admission.enter(balancer));
+        }
+        assert!(!admission.enter(balancer));
     }
 
     #[test]

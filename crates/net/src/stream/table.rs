@@ -123,6 +123,11 @@ impl<S: ByteStream, F: Framer, T> Table<S, F, T> {
         }
     }
 
+    /// Connections come from a balancer: a source is not one client.
+    pub fn share_sources(&mut self) {
+        self.admission.share_sources();
+    }
+
     /// Adds a listener.
     ///
     /// # Errors
