@@ -57,8 +57,10 @@ describe('behind firewalls', { skip: unavailable }, () => {
       console.log(`the longest gap was ${gap} ms`);
       assert.ok(gap < LONGEST_GAP, `a gap of ${gap} ms`);
       unblock();
-      await call.works();
-      assert.ok((await call.gap()) < 2_000, 'media stands still when UDP comes back');
+      for (let round = 0; round < 3; round++) await call.works();
+      const after = await call.gap();
+      console.log(`and ${after} ms when UDP came back`);
+      assert.ok(after < 2_000, `a gap of ${after} ms when UDP came back`);
       assert.equal(await call.page.run((c) => c.room.localParticipant.sid), sid);
       assert.equal(await call.disconnections(), 0);
     });

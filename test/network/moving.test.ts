@@ -14,15 +14,22 @@ const AT_ONCE = 1_000;
 /** How long pictures may stand still where the client has to find out by itself that its network changed, milliseconds. */
 const LONGEST_GAP = 25_000;
 
-/** Pictures of both sides arrive within that time. */
-async function flows(call: Call): Promise<void> {
-  const count = async () =>
-    [(await call.native.state()).frames, await call.page.run((c) => c.frames('native'))] as const;
-  const before = await count();
-  await new Promise((resolve) => setTimeout(resolve, AT_ONCE));
-  const after = await count();
-  assert.ok(after[0] > before[0], `the native client got no picture in ${AT_ONCE} ms`);
-  assert.ok(after[1] > before[1], `the browser got no picture in ${AT_ONCE} ms`);
+/** How long each side waits for the next packet of the other's video from now on, milliseconds. */
+async function untilMedia(call: Call): Promise<{ browser: number; native: number }> {
+  const began = performance.now();
+  const next = async (packets: () => Promise<number>) => {
+    const before = await packets();
+    while ((await packets()) === before) {
+      if (performance.now() - began > 20_000) throw new Error('no packet within 20 s');
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    return Math.round(performance.now() - began);
+  };
+  const [browser, native] = await Promise.all([
+    next(() => call.page.run((c) => c.videoPackets('native'))),
+    next(() => call.native.videoPackets()),
+  ]);
+  return { browser, native };
 }
 
 describe('on the move', { skip: unavailable }, () => {
@@ -35,13 +42,15 @@ describe('on the move', { skip: unavailable }, () => {
       internet.home.ip('route add default via 198.51.100.1 dev uplink');
       const checks = [new Checks(internet.home, 'browser'), new Checks(internet.home, 'native')];
       await Promise.all(checks.map((one) => one.first()));
-      await flows(call);
+      const waited = await untilMedia(call);
+      console.log('media after the first check, ms:', waited);
+      for (const [side, wait] of Object.entries(waited)) assert.ok(wait < AT_ONCE, `${side} waited ${wait} ms`);
       await call.works();
       await server.carries({ udp: 2 });
       const gap = await call.gap();
       console.log(`the longest gap was ${gap} ms`);
       assert.ok(gap < 6_000, `a gap of ${gap} ms`);
-      assert.deepEqual(await call.interruptions(), []);
+      assert.equal(await call.disconnections(), 0);
     });
   });
 
@@ -53,7 +62,11 @@ describe('on the move', { skip: unavailable }, () => {
       internet.browser.ip('address add 192.168.1.3/24 dev eth0');
       internet.browser.ip('route add default via 192.168.1.1 dev eth0');
       await new Checks(internet.home, 'browser').first();
-      await flows(call);
+      const waited = await untilMedia(call);
+      console.log('media after the first check, ms:', waited);
+      assert.ok(waited.browser < AT_ONCE, `the browser waited ${waited.browser} ms`);
+      // How soon the browser sends again is up to its own estimate of a path that was dead for so long.
+      assert.ok(waited.native < 5 * AT_ONCE, `the native client waited ${waited.native} ms`);
       await call.works();
       await server.carries({ udp: 2 });
       const gap = await call.gap();

@@ -121,6 +121,15 @@ const requests = {
     return [publisherStats, subscriberStats].flatMap((stats) => routesOf(stats.map(({ stats }) => stats)));
   },
 
+  /** Packets of video received so far. */
+  async videoPackets(): Promise<number> {
+    const { publisherStats, subscriberStats } = await room.getRtcStats();
+    const counts = [...publisherStats, ...subscriberStats].map(({ stats: { case: kind, value } }) =>
+      kind === 'inboundRtp' && value.stream?.kind === 'video' ? Number(value.received?.packetsReceived ?? 0) : 0,
+    );
+    return counts.reduce((sum, count) => sum + count, 0);
+  },
+
   async leave(): Promise<void> {
     await room.disconnect();
   },

@@ -297,9 +297,12 @@ export class PageClient {
     );
   }
 
-  /** Frames shown so far of somebody's camera. */
-  frames(identity: string): number {
-    return this.#watchers.get(`${identity} ${Track.Source.Camera}`)?.frames ?? 0;
+  /** Packets received so far of somebody's camera, repeated ones not counted. */
+  async videoPackets(identity: string): Promise<number> {
+    const { track } = this.publication(identity, Track.Source.Camera);
+    const report = await (track as { receiver?: RTCRtpReceiver } | undefined)?.receiver?.getStats();
+    const inbound = [...(report?.values() ?? [])].find((entry) => entry.type === 'inbound-rtp');
+    return inbound?.packetsReceived ?? 0;
   }
 
   /** Frames decoded in the next so many milliseconds. */

@@ -73,6 +73,11 @@ export class NativeClient {
     return this.#ask('routes');
   }
 
+  /** Packets of video received so far. */
+  videoPackets(): Promise<number> {
+    return this.#ask('videoPackets');
+  }
+
   /** Resolves once the client's state is as wanted. */
   async until(condition: (state: State) => boolean, what: string, timeout = 20_000): Promise<void> {
     const deadline = Date.now() + timeout;
