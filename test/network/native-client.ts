@@ -27,6 +27,7 @@ const data: string[] = [];
 const events: string[] = [];
 let frames = 0;
 let color = 'none';
+/** When the last frame was, or the last question about gaps. */
 let shown = performance.now();
 let longestGap = 0;
 
@@ -112,6 +113,7 @@ const requests = {
   async gap(): Promise<number> {
     const gap = Math.max(longestGap, performance.now() - shown);
     longestGap = 0;
+    shown = performance.now();
     return Math.round(gap);
   },
 

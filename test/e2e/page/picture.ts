@@ -46,6 +46,7 @@ export class Watcher {
   #last: Uint8ClampedArray | undefined;
   /** Frames shown so far. */
   frames = 0;
+  /** When the last frame was, or the last question about gaps. */
   #shown = performance.now();
   #longestGap = 0;
   #closed = false;
@@ -80,10 +81,11 @@ export class Watcher {
     return color === 'none' ? undefined : { width: videoWidth, height: videoHeight, color };
   }
 
-  /** The longest time between two frames since the last question, milliseconds; one that lasts still counts. */
+  /** The longest time without a frame since the last question, milliseconds; one that lasts still counts. */
   gap(): number {
     const longest = Math.max(this.#longestGap, performance.now() - this.#shown);
     this.#longestGap = 0;
+    this.#shown = performance.now();
     return Math.round(longest);
   }
 
