@@ -41,6 +41,7 @@ import { CertificateFiles } from './lib/certificate-files.ts';
 import { newNodeId } from './lib/guid.ts';
 import type { NodeId } from './lib/ids.ts';
 import { MdnsResolver } from './lib/mdns.ts';
+import { urlHost } from './lib/url-host.ts';
 import type { Log } from './log/log.ts';
 import type { WorkerId } from './media/commands.ts';
 import { WorkerEngine } from './media/engine.ts';
@@ -366,7 +367,10 @@ class SluiceServer implements Server {
     );
     if (this.#config.turn.enabled) this.#log.info(turnListeners(this.#config), 'Starting TURN server');
     if (development && demoFiles() !== undefined) {
-      this.#log.info({}, `demo page: ${this.#scheme}://${urlHost(this.addresses[0]?.host ?? '')}:${portHttp}/demo/`);
+      this.#log.info(
+        {},
+        `demo page: ${this.#scheme}://${urlHost(reachable(this.addresses[0]?.host ?? ''))}:${portHttp}/demo/`,
+      );
     }
   }
 }
@@ -399,9 +403,8 @@ function udpPorts(rtc: Config['rtc']): Record<string, unknown> {
   return { 'rtc.portICERange': [rtc.port_range_start, rtc.port_range_end] };
 }
 
-function urlHost(bound: string): string {
-  if (bound === '' || bound === '0.0.0.0' || bound === '::') return 'localhost';
-  return bound.includes(':') ? `[${bound}]` : bound;
+function reachable(bound: string): string {
+  return bound === '' || bound === '0.0.0.0' || bound === '::' ? 'localhost' : bound;
 }
 
 function describe(error: unknown): string {

@@ -4,6 +4,7 @@ import { isIPv4 } from 'node:net';
 import { turnCredentials } from './auth/turn-credentials.ts';
 import { ConfigError } from './config/load.ts';
 import type { Config } from './config/schema.ts';
+import { urlHost } from './lib/url-host.ts';
 import type { MediaAddress, TurnConfig } from './media/native.ts';
 import type { EmbeddedTurn } from './room/config.ts';
 
@@ -85,10 +86,6 @@ function nodeIps(config: Config, addresses: readonly MediaAddress[]): string[] {
     if (listensThere || WILDCARDS.includes(bound) || first === undefined) return nodeIp;
     return addresses.find(({ bind }) => bind === first)?.advertise ?? first;
   });
-}
-
-function urlHost(ip: string): string {
-  return isIPv4(ip) ? ip : `[${ip}]`;
 }
 
 const REALM = 'livekit';

@@ -7,6 +7,7 @@ import { apiCertificate, turnCertificate } from '../certificate-settings.ts';
 import { ConfigError } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import type { Settled } from '../config/settle.ts';
+import { urlHost } from '../lib/url-host.ts';
 import { checkAddresses } from './addresses.ts';
 import { checkCertificates } from './certificates.ts';
 import { checkClock, DEFAULT_NTP_SERVER } from './clock.ts';
@@ -239,7 +240,7 @@ function localUrl(config: Config): string {
   const [bound = ''] = config.bind_addresses;
   const host = bound === '' || bound === '0.0.0.0' ? '127.0.0.1' : bound === '::' ? '::1' : bound;
   const scheme = apiCertificate(config) === undefined ? 'http' : 'https';
-  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${config.port}`;
+  return `${scheme}://${urlHost(host)}:${config.port}`;
 }
 
 function tokenFor({ keys }: Config, room: string, identity: string): string {

@@ -1,5 +1,6 @@
 /** What mends a way that is closed, by the step at which it ended. */
 
+import { urlHost } from '../lib/url-host.ts';
 import type { Step } from './prober.ts';
 import type { Route } from './ways.ts';
 import { UNRESOLVED } from './ways.ts';
@@ -16,18 +17,14 @@ export function describeRoute(route: Route): string {
   switch (route.kind) {
     case 'udp':
     case 'tcp':
-      return `${route.kind.toUpperCase()} ${host(route.ip)}:${route.port}`;
+      return `${route.kind.toUpperCase()} ${urlHost(route.ip)}:${route.port}`;
     case 'turn-udp':
-      return `TURN over UDP ${host(route.host)}:${route.port}`;
+      return `TURN over UDP ${urlHost(route.host)}:${route.port}`;
     case 'turn-tcp':
-      return `TURN over TCP ${host(route.host)}:${route.port}`;
+      return `TURN over TCP ${urlHost(route.host)}:${route.port}`;
     case 'turn-tls':
-      return `TURN over TLS ${host(route.host)}:${route.port}`;
+      return `TURN over TLS ${urlHost(route.host)}:${route.port}`;
   }
-}
-
-function host(name: string): string {
-  return name.includes(':') ? `[${name}]` : name;
 }
 
 /** For the step that failed. */

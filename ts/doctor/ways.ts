@@ -4,6 +4,7 @@ import { lookup } from 'node:dns/promises';
 import { isIP, isIPv4 } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ICEServer } from '@livekit/protocol';
+import { urlHost } from '../lib/url-host.ts';
 import type { Answer, ServerCandidate } from './offer.ts';
 import type { Way } from './prober.ts';
 
@@ -86,7 +87,7 @@ export async function wayOf(
 }
 
 function endpoint({ ip, port }: Pick<ServerCandidate, 'ip' | 'port'>): string {
-  return isIPv4(ip) ? `${ip}:${port}` : `[${ip}]:${port}`;
+  return `${urlHost(ip)}:${port}`;
 }
 
 /** Where names lead to; some elsewhere than the DNS says, as `--connect-to` asks. */
