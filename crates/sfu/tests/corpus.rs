@@ -1,58 +1,27 @@
 //! Replays the fuzz corpus, as it is and with seeded mutations.
 
-use std::fs;
-use std::path::Path;
-
-use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
+use sluice_corpus::replay;
 use sluice_sfu::fuzz;
-
-const MUTATIONS: u32 = 1_000;
 
 #[test]
 fn data_packets_of_any_shape_are_read_and_rewritten_without_harm() {
-    replay("data_packet", fuzz::data_packet);
+    replay(env!("CARGO_MANIFEST_DIR"), "data_packet", fuzz::data_packet);
 }
 
 #[test]
 fn datagrams_from_anywhere_leave_nothing_behind() {
-    replay("worker_datagram", fuzz::worker_datagram);
+    replay(
+        env!("CARGO_MANIFEST_DIR"),
+        "worker_datagram",
+        fuzz::worker_datagram,
+    );
 }
 
 #[test]
 fn decrypted_packets_of_any_shape_end_no_transport() {
-    replay("worker_media", fuzz::worker_media);
-}
-
-fn replay(target: &str, body: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fuzz/corpus")
-        .join(target);
-    let mut inputs: Vec<_> = fs::read_dir(folder)
-        .expect("the corpus is committed")
-        .map(|entry| fs::read(entry.expect("readable").path()).expect("readable"))
-        .collect();
-    inputs.sort();
-    assert!(!inputs.is_empty());
-    let mut rng = SmallRng::seed_from_u64(1);
-    for input in &inputs {
-        body(input);
-        for _ in 0..MUTATIONS {
-            body(&mutated(input, &mut rng));
-        }
-    }
-}
-
-fn mutated(input: &[u8], rng: &mut SmallRng) -> Vec<u8> {
-    let mut bytes = input.to_vec();
-    for _ in 0..rng.random_range(1..6) {
-        let at = rng.random_range(0..=bytes.len());
-        match rng.random_range(0..4) {
-            0 => bytes.insert(at, rng.random()),
-            1 if at < bytes.len() => bytes[at] = rng.random(),
-            2 if at < bytes.len() => bytes[at] ^= 1 << rng.random_range(0..8),
-            _ => bytes.truncate(at.max(1)),
-        }
-    }
-    bytes
+    replay(
+        env!("CARGO_MANIFEST_DIR"),
+        "worker_media",
+        fuzz::worker_media,
+    );
 }
