@@ -9,7 +9,9 @@ use sluice_wire::path::Path;
 use crate::candidate::{CandidateKind, LocalCandidate, Protocol, RemoteCandidate, foundation_of};
 use crate::credentials::Credentials;
 use crate::integrity::fingerprint_holds;
-use crate::session::{Heard, Host, Refused, Role, Session};
+use crate::outcome::{IceStats, StunOutcome};
+use crate::session::{Heard, Refused, Role, Session};
+use crate::translate::Host;
 use crate::tuples::{CONSENT_EXPIRY, Tuples};
 
 /// How an agent begins.
@@ -66,40 +68,6 @@ pub enum IceState {
     Disconnected,
     /// Consent expired (RFC 7675) or no pair was found within 30 s. Nothing may be sent.
     Failed,
-}
-
-/// What became of a STUN datagram. All but the first two are noise: dropped without an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StunOutcome {
-    /// Integrity verified; handled.
-    Verified,
-    /// Integrity verified; kept until the remote credentials are known.
-    Early,
-    /// Not a well-formed STUN message, or FINGERPRINT is wrong.
-    Malformed,
-    /// For other credentials than ours.
-    UnknownUser,
-    /// MESSAGE-INTEGRITY is wrong.
-    BadIntegrity,
-    /// An answer to nothing we asked there.
-    Unsolicited,
-    /// No binding request or response.
-    Unsupported,
-    /// Received on an address that is none of our candidates.
-    UnknownLocal,
-}
-
-/// Counters since the start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct IceStats {
-    /// Verified requests.
-    pub requests_in: u64,
-    /// Verified responses.
-    pub responses_in: u64,
-    /// STUN datagrams dropped.
-    pub dropped: u64,
-    /// Changes of the selected pair.
-    pub switches: u64,
 }
 
 /// One ICE agent. Five verbs; no clock, no sockets.

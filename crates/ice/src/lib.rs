@@ -10,13 +10,16 @@ mod agent;
 mod candidate;
 mod credentials;
 mod integrity;
+mod outcome;
 mod session;
+mod translate;
 mod tuples;
 
 #[doc(hidden)]
 pub mod fuzz;
 
-pub use agent::{IceAgent, IceConfig, IceEvent, IceState, IceStats, IceTransmit, StunOutcome};
+pub use agent::{IceAgent, IceConfig, IceEvent, IceState, IceTransmit};
 pub use candidate::{CandidateKind, LocalCandidate, Protocol, RemoteCandidate};
 pub use credentials::Credentials;
+pub use outcome::{IceStats, StunOutcome};
 pub use sluice_wire::path::{Path, Via};

@@ -8,14 +8,13 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use is::stun::{StunMessage, StunPacket};
+use is::stun::StunMessage;
 use sluice_wire::path::Path;
 
-use crate::candidate::{
-    CandidateKind, LocalCandidate, Protocol, RemoteCandidate, foundation_of, tcp_priority,
-};
+use crate::candidate::{Protocol, RemoteCandidate};
 use crate::credentials::Credentials;
 use crate::integrity::AwsLcHmac;
+use crate::translate::{Host, foreign, packet, protocol_of};
 use crate::tuples::Pair;
 
 /// What stays the same over restarts.
@@ -24,42 +23,6 @@ pub(crate) struct Role {
     pub lite: bool,
     pub controlling: bool,
     pub tie_breaker: u64,
-}
-
-/// One of our sockets.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Host {
-    pub protocol: Protocol,
-    pub bound: SocketAddr,
-}
-
-impl Host {
-    pub fn of(candidate: &LocalCandidate) -> Self {
-        Self {
-            protocol: candidate.protocol,
-            bound: candidate.bound,
-        }
-    }
-
-    /// As `is` takes it, behind the hosts before it; none where the address can't be a candidate.
-    fn candidate(self, before: &[Self]) -> Option<is::Candidate> {
-        let plain = is::Candidate::host(self.bound, "udp").ok()?;
-        if self.protocol == Protocol::Udp {
-            return Some(plain);
-        }
-        let nth = before.iter().filter(|host| host.protocol == Protocol::Tcp);
-        Some(is::Candidate::from_parts(
-            foundation_of(Protocol::Tcp, self.bound.ip()),
-            1,
-            is::Protocol::Tcp,
-            tcp_priority(self.bound.ip(), nth.count()),
-            self.bound,
-            is::CandidateKind::Host,
-            None,
-            None,
-            None,
-        ))
-    }
 }
 
 /// What a verified message told.
@@ -440,45 +403,6 @@ fn new_agent(role: Role, local: &Credentials) -> is::IceAgent {
     agent.set_max_stun_retransmits(MAX_RETRANSMITS);
     agent.set_max_candidate_pairs(MAX_PAIRS);
     agent
-}
-
-fn packet(path: Path, message: StunMessage) -> StunPacket {
-    StunPacket {
-        proto: match Protocol::of(path.via) {
-            Protocol::Udp => is::Protocol::Udp,
-            Protocol::Tcp => is::Protocol::Tcp,
-        },
-        source: path.remote,
-        destination: path.local,
-        message,
-    }
-}
-
-fn foreign(candidate: &RemoteCandidate) -> is::Candidate {
-    let kind = match candidate.kind {
-        CandidateKind::Host => is::CandidateKind::Host,
-        CandidateKind::ServerReflexive => is::CandidateKind::ServerReflexive,
-        CandidateKind::PeerReflexive => is::CandidateKind::PeerReflexive,
-        CandidateKind::Relayed => is::CandidateKind::Relayed,
-    };
-    is::Candidate::from_parts(
-        candidate.foundation.clone(),
-        1,
-        is::Protocol::Udp,
-        candidate.priority,
-        candidate.addr,
-        kind,
-        None,
-        None,
-        None,
-    )
-}
-
-fn protocol_of(proto: is::Protocol) -> Protocol {
-    match proto {
-        is::Protocol::Tcp => Protocol::Tcp,
-        _ => Protocol::Udp,
-    }
 }
 
 fn transaction_of(message: &[u8]) -> Option<[u8; 12]> {

@@ -12,6 +12,7 @@
 mod admission;
 mod bytes;
 mod connection;
+mod counters;
 mod framer;
 mod listener;
 mod outbound;
@@ -20,8 +21,9 @@ mod table;
 
 pub use bytes::ByteStream;
 pub use connection::{CloseReason, Limits};
+pub use counters::StreamCounters;
 pub use framer::{Frame, Framer, Malformed, Rfc4571};
 pub use listener::Listener;
 pub use outbound::Urgency;
 pub use slots::StreamSlots;
-pub use table::{Key, Received, StreamCounters, TOKENS, Table};
+pub use table::{Key, Received, TOKENS, Table};

@@ -12,6 +12,7 @@ use mio::{Interest, Registry, Token};
 use super::admission::Admission;
 use super::bytes::ByteStream;
 use super::connection::{CloseReason, Connection, Limits};
+use super::counters::StreamCounters;
 use super::framer::Framer;
 use super::listener::{Accept, Listener};
 use super::outbound::Urgency;
@@ -74,31 +75,6 @@ pub struct Received {
     pub key: Key,
     /// True once it is somebody's.
     pub proven: bool,
-}
-
-/// Counters of one kind of connections.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct StreamCounters {
-    /// Connections accepted.
-    pub accepted: u64,
-    /// Connections closed at once because too many had proved nothing.
-    pub refused: u64,
-    /// Closed because they, or a message of theirs, took too long.
-    pub closed_slow: u64,
-    /// Closed because they took nothing for too long.
-    pub closed_stalled: u64,
-    /// Closed because they sent no messages of the kind.
-    pub closed_junk: u64,
-    /// Closed by the other side.
-    pub closed_remote: u64,
-    /// Closed because their peer ended or left them.
-    pub closed_unused: u64,
-    /// Handed over to another worker.
-    pub handed_over: u64,
-    /// Messages dropped because the connection was slow.
-    pub dropped_full: u64,
-    /// Messages to a connection that is gone.
-    pub dropped_gone: u64,
 }
 
 impl<S: ByteStream, F: Framer, T> Table<S, F, T> {
@@ -328,7 +304,7 @@ impl<S: ByteStream, F: Framer, T> Table<S, F, T> {
         let at = *self.by_key.get(&key)?;
         let mut slot = self.remove(at)?;
         let _ = self.registry.deregister(slot.connection.stream.source());
-        self.count(CloseReason::HandedOver);
+        self.counters.close(CloseReason::HandedOver);
         Some((
             slot.connection.opened(),
             slot.connection.into_stream(),
@@ -368,7 +344,7 @@ impl<S: ByteStream, F: Framer, T> Table<S, F, T> {
                 let _ = slot.connection.flush(now);
             }
             let _ = self.registry.deregister(slot.connection.stream.source());
-            self.count(reason);
+            self.counters.close(reason);
             return Some((slot.key, slot.owned, reason));
         }
     }
@@ -480,38 +456,6 @@ impl<S: ByteStream, F: Framer, T> Table<S, F, T> {
         {
             self.dirty.push(at);
         }
-    }
-
-    fn count(&mut self, reason: CloseReason) {
-        let counter = match reason {
-            CloseReason::Unproven | CloseReason::Partial => &mut self.counters.closed_slow,
-            CloseReason::Stalled => &mut self.counters.closed_stalled,
-            CloseReason::Junk => &mut self.counters.closed_junk,
-            CloseReason::Remote => &mut self.counters.closed_remote,
-            CloseReason::Unused => &mut self.counters.closed_unused,
-            CloseReason::HandedOver => &mut self.counters.handed_over,
-        };
-        *counter += 1;
-    }
-}
-
-impl StreamCounters {
-    /// Names and values, the names behind `prefix`.
-    pub fn named(self, prefix: &str) -> impl Iterator<Item = (String, u64)> + use<> {
-        [
-            ("accepted", self.accepted),
-            ("refused", self.refused),
-            ("closed_slow", self.closed_slow),
-            ("closed_stalled", self.closed_stalled),
-            ("closed_junk", self.closed_junk),
-            ("closed_remote", self.closed_remote),
-            ("closed_unused", self.closed_unused),
-            ("handed_over", self.handed_over),
-            ("dropped_full", self.dropped_full),
-            ("dropped_gone", self.dropped_gone),
-        ]
-        .map(|(name, value)| (format!("{prefix}_{name}"), value))
-        .into_iter()
     }
 }
 
