@@ -22,6 +22,7 @@ mod mailbox;
 mod mesh;
 mod mux;
 mod outbox;
+mod polled;
 mod ports;
 mod probe;
 mod relay;

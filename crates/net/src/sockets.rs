@@ -1,33 +1,29 @@
 //! The sockets of one worker: by token for what comes in, by address for what goes out, by peer for its end.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use mio::{Interest, Registry, Token};
+use mio::{Registry, Token};
 use sluice_sfu::{LocalAddress, Protocol, Transmit};
 use sluice_wire::id::PeerId;
 
 use crate::config::AddressConfig;
+use crate::polled::{Polled, Watched};
 use crate::ports::PortLease;
 use crate::socket::{ReceiveSlots, SendCounters, Socket};
 use crate::steady::Steady;
 
 /// The table.
 pub struct Sockets {
-    registry: Registry,
     advertise: Vec<AddressConfig>,
     buffer_bytes: usize,
-    slots: Vec<Option<Slot>>,
-    free: Vec<usize>,
+    slots: Polled<Slot>,
     by_local: HashMap<SocketAddr, usize, rustc_hash::FxBuildHasher>,
     peers: HashMap<PeerId, Held>,
     /// Sockets of all peers.
     shared: Vec<LocalAddress>,
-    /// Sockets that may have something to read.
-    ready: VecDeque<usize>,
-    is_ready: Vec<bool>,
     /// What became of sends.
     pub counters: SendCounters,
 }
@@ -38,6 +34,14 @@ struct Slot {
     steady: Option<Steady>,
     /// The slot of its connected twin, and what that is connected to.
     twin: Option<(SocketAddr, usize)>,
+}
+
+impl Watched for Slot {
+    type Source = mio::net::UdpSocket;
+
+    fn source(&mut self) -> &mut Self::Source {
+        self.socket.source()
+    }
 }
 
 /// What a peer has of its own. The sockets are closed before the port returns.
@@ -53,16 +57,12 @@ impl Sockets {
     /// An empty table whose sockets wake the poll behind `registry`.
     pub fn new(registry: Registry, advertise: Vec<AddressConfig>, buffer_bytes: usize) -> Self {
         Self {
-            registry,
             advertise,
             buffer_bytes,
-            slots: Vec::new(),
-            free: Vec::new(),
+            slots: Polled::new(registry, WAKER.0 + 1),
             by_local: HashMap::default(),
             peers: HashMap::new(),
             shared: Vec::new(),
-            ready: VecDeque::new(),
-            is_ready: Vec::new(),
             counters: SendCounters::default(),
         }
     }
@@ -99,7 +99,7 @@ impl Sockets {
         for socket in sockets {
             match self.add(socket) {
                 Ok((at, local)) => {
-                    if let Some(slot) = self.slots.get_mut(at).and_then(Option::as_mut) {
+                    if let Some(slot) = self.slots.get_mut(at) {
                         slot.steady = Some(Steady::new(now, local.socket));
                     }
                     held.push(at);
@@ -137,35 +137,23 @@ impl Sockets {
 
     /// Notes that a socket has something to read.
     pub fn handle_ready(&mut self, token: Token) {
-        let slot = token.0.wrapping_sub(1);
-        if let Some(ready) = self.is_ready.get_mut(slot)
-            && !std::mem::replace(ready, true)
-        {
-            self.ready.push_back(slot);
-        }
+        self.slots.handle_ready(token);
     }
 
     /// True where something may still be waiting to be read.
     pub fn has_ready(&self) -> bool {
-        !self.ready.is_empty()
+        self.slots.has_ready()
     }
 
     /// Receives one batch from the socket that has waited longest; its address, or none where all are read.
     pub fn receive(&mut self, slots: &mut ReceiveSlots) -> Option<SocketAddr> {
-        loop {
-            let slot = self.ready.pop_front()?;
-            if let Some(ready) = self.is_ready.get_mut(slot) {
-                *ready = false;
-            }
-            let Some(Slot { socket, .. }) = self.slots.get(slot).and_then(Option::as_ref) else {
-                continue;
-            };
-            let (more, local) = (socket.receive(slots), socket.local());
-            if more {
-                self.handle_ready(Token(slot + 1));
-            }
-            return Some(local);
+        let at = self.slots.poll_ready()?;
+        let Slot { socket, .. } = self.slots.get_mut(at)?;
+        let (more, local) = (socket.receive(slots), socket.local());
+        if more {
+            self.slots.mark_ready(at);
         }
+        Some(local)
     }
 
     /// Sends from the socket that the transmit names; one that is gone loses it.
@@ -175,7 +163,7 @@ impl Sockets {
             return;
         };
         let remote = transmit.path.remote;
-        let Some(slot) = self.slots.get_mut(at).and_then(Option::as_mut) else {
+        let Some(slot) = self.slots.get_mut(at) else {
             return;
         };
         let lasts = slot
@@ -186,11 +174,7 @@ impl Sockets {
             .twin
             .filter(|(connected, _)| *connected == remote)
             .map(|(_, twin)| twin);
-        if let Some(sender) = self
-            .slots
-            .get_mut(twin.unwrap_or(at))
-            .and_then(Option::as_mut)
-        {
+        if let Some(sender) = self.slots.get_mut(twin.unwrap_or(at)) {
             sender.socket.send(transmit, &mut self.counters);
         }
         if lasts {
@@ -200,7 +184,7 @@ impl Sockets {
 
     /// Gives a socket a twin for `remote` in place of any former one. Where it can't be had nothing changes.
     fn connect(&mut self, at: usize, remote: SocketAddr) {
-        let Some(slot) = self.slots.get_mut(at).and_then(Option::as_mut) else {
+        let Some(slot) = self.slots.get_mut(at) else {
             return;
         };
         let former = slot.twin.take();
@@ -209,7 +193,7 @@ impl Sockets {
             self.close(former);
         }
         if let Some(twin) = twin.ok().and_then(|twin| self.insert(twin).ok())
-            && let Some(slot) = self.slots.get_mut(at).and_then(Option::as_mut)
+            && let Some(slot) = self.slots.get_mut(at)
         {
             slot.twin = Some((remote, twin));
         }
@@ -222,43 +206,22 @@ impl Sockets {
         Ok((at, address))
     }
 
-    fn insert(&mut self, mut socket: Socket) -> io::Result<usize> {
-        let at = self.free.pop().unwrap_or(self.slots.len());
-        let token = Token(at + 1);
-        if let Err(error) = self
-            .registry
-            .register(socket.source(), token, Interest::READABLE)
-        {
-            if at < self.slots.len() {
-                self.free.push(at);
-            }
-            return Err(error);
-        }
-        if at == self.slots.len() {
-            self.slots.push(None);
-            self.is_ready.push(false);
-        }
-        if let Some(place) = self.slots.get_mut(at) {
-            *place = Some(Slot {
-                socket,
-                steady: None,
-                twin: None,
-            });
-        }
-        Ok(at)
+    fn insert(&mut self, socket: Socket) -> io::Result<usize> {
+        self.slots.insert(Slot {
+            socket,
+            steady: None,
+            twin: None,
+        })
     }
 
     fn close(&mut self, at: usize) {
-        let Some(mut slot) = self.slots.get_mut(at).and_then(Option::take) else {
+        let Some(slot) = self.slots.remove(at) else {
             return;
         };
-        // Closing deregisters too; this only keeps a duplicated descriptor from lingering in the poll.
-        let _ = self.registry.deregister(slot.socket.source());
         let local = slot.socket.local();
         if self.by_local.get(&local) == Some(&at) {
             self.by_local.remove(&local);
         }
-        self.free.push(at);
         if let Some((_, twin)) = slot.twin {
             self.close(twin);
         }
@@ -388,7 +351,7 @@ mod tests {
             };
             table.sockets.send(Instant::now(), &transmit);
         }
-        assert_eq!(table.sockets.slots.len(), 1);
+        assert_eq!(table.sockets.slots.places(), 1);
         assert!(table.sockets.by_local.is_empty());
         assert_eq!(table.sockets.counters.refused, 100);
     }
@@ -448,20 +411,20 @@ mod tests {
         let [client, roaming] =
             [(); 2].map(|()| UdpSocket::bind((table.ip, 0)).expect("loopback is there"));
         settle(&mut table, local, &client);
-        assert_eq!(table.sockets.slots.iter().flatten().count(), 2);
+        assert_eq!(table.sockets.slots.len(), 2);
         for sender in [&client, &roaming] {
             sender.send_to(b"hello", local).expect("it is sent");
             let from = sender.local_addr().expect("it is bound");
             assert_eq!(receive(&mut table), [(from, b"hello".to_vec())]);
         }
         settle(&mut table, local, &roaming);
-        assert_eq!(table.sockets.slots.iter().flatten().count(), 2);
+        assert_eq!(table.sockets.slots.len(), 2);
         client.send_to(b"still", local).expect("it is sent");
         assert_eq!(receive(&mut table).len(), 1);
         let taken = Socket::bind(local, true, 1 << 16).map(|_| ());
         assert!(taken.is_err(), "nobody else may share the port");
         table.sockets.close_peer(PeerId(1));
-        assert_eq!(table.sockets.slots.iter().flatten().count(), 0);
+        assert_eq!(table.sockets.slots.len(), 0);
         Socket::bind(local, false, 1 << 16).expect("the port is free again");
     }
 

@@ -1,30 +1,24 @@
 //! The UDP sockets of one worker's TURN server: where clients come in, and one per relay.
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use mio::{Interest, Registry, Token};
+use mio::{Registry, Token};
 use rustc_hash::FxHashMap;
 use sluice_sfu::Transmit;
 use sluice_wire::path::Path;
 
 use crate::config::AddressConfig;
+use crate::polled::{Polled, Watched};
 use crate::socket::{ReceiveSlots, SendCounters, Socket};
 
 /// The table.
 pub struct TurnSockets {
-    registry: Registry,
-    /// Tokens from here on are ours.
-    base: usize,
     relays: Vec<AddressConfig>,
     buffer_bytes: usize,
-    slots: Vec<Option<Slot>>,
-    free: Vec<usize>,
+    slots: Polled<Slot>,
     listeners: Vec<usize>,
     by_relayed: FxHashMap<SocketAddr, usize>,
-    ready: VecDeque<usize>,
-    is_ready: Vec<bool>,
     /// What became of sends.
     pub counters: SendCounters,
 }
@@ -32,6 +26,14 @@ pub struct TurnSockets {
 struct Slot {
     socket: Socket,
     source: Source,
+}
+
+impl Watched for Slot {
+    type Source = mio::net::UdpSocket;
+
+    fn source(&mut self) -> &mut Self::Source {
+        self.socket.source()
+    }
 }
 
 /// Whose datagrams a socket receives.
@@ -59,16 +61,11 @@ impl TurnSockets {
         buffer_bytes: usize,
     ) -> Self {
         Self {
-            registry,
-            base,
             relays,
             buffer_bytes,
-            slots: Vec::new(),
-            free: Vec::new(),
+            slots: Polled::new(registry, base),
             listeners: Vec::new(),
             by_relayed: FxHashMap::default(),
-            ready: VecDeque::new(),
-            is_ready: Vec::new(),
             counters: SendCounters::default(),
         }
     }
@@ -78,8 +75,10 @@ impl TurnSockets {
     /// # Errors
     /// Where it can't be polled.
     pub fn listen(&mut self, socket: Socket) -> io::Result<()> {
-        let local = socket.local();
-        let at = self.insert(socket, Source::Clients { local })?;
+        let source = Source::Clients {
+            local: socket.local(),
+        };
+        let at = self.slots.insert(Slot { socket, source })?;
         self.listeners.push(at);
         Ok(())
     }
@@ -94,50 +93,30 @@ impl TurnSockets {
 
     /// Closes a relay.
     pub fn close(&mut self, relayed: SocketAddr) {
-        let Some(at) = self.by_relayed.remove(&relayed) else {
-            return;
-        };
-        if let Some(mut slot) = self.slots.get_mut(at).and_then(Option::take) {
-            // Closing deregisters too.
-            let _ = self.registry.deregister(slot.socket.source());
-            self.free.push(at);
+        if let Some(at) = self.by_relayed.remove(&relayed) {
+            self.slots.remove(at);
         }
     }
 
     /// Notes that a socket has something to read. False where the token is not ours.
     pub fn handle_ready(&mut self, token: Token) -> bool {
-        let Some(at) = token.0.checked_sub(self.base) else {
-            return false;
-        };
-        if let Some(ready) = self.is_ready.get_mut(at)
-            && !std::mem::replace(ready, true)
-        {
-            self.ready.push_back(at);
-        }
-        true
+        self.slots.handle_ready(token)
     }
 
     /// True where something may still be waiting to be read.
     pub fn has_ready(&self) -> bool {
-        !self.ready.is_empty()
+        self.slots.has_ready()
     }
 
     /// Receives one batch from the socket that has waited longest; none where all are read.
     pub fn receive(&mut self, slots: &mut ReceiveSlots) -> Option<Source> {
-        loop {
-            let at = self.ready.pop_front()?;
-            if let Some(ready) = self.is_ready.get_mut(at) {
-                *ready = false;
-            }
-            let Some(Slot { socket, source }) = self.slots.get(at).and_then(Option::as_ref) else {
-                continue;
-            };
-            let (more, source) = (socket.receive(slots), *source);
-            if more {
-                self.handle_ready(Token(self.base + at));
-            }
-            return Some(source);
+        let at = self.slots.poll_ready()?;
+        let Slot { socket, source } = self.slots.get_mut(at)?;
+        let (more, source) = (socket.receive(slots), *source);
+        if more {
+            self.slots.mark_ready(at);
         }
+        Some(source)
     }
 
     /// Sends a datagram, or a train, to a client from the address that it knows.
@@ -154,7 +133,7 @@ impl TurnSockets {
             bytes,
         };
         for at in &self.listeners {
-            let Some(Slot { socket, .. }) = self.slots.get_mut(*at).and_then(Option::as_mut) else {
+            let Some(Slot { socket, .. }) = self.slots.get_mut(*at) else {
                 continue;
             };
             let bound = socket.local();
@@ -172,7 +151,7 @@ impl TurnSockets {
     /// Sends a datagram to a peer from a relayed address.
     pub fn send_to_peer(&mut self, relayed: SocketAddr, peer: SocketAddr, payload: &[u8]) {
         let at = self.by_relayed.get(&relayed);
-        let slot = at.and_then(|at| self.slots.get_mut(*at)?.as_mut());
+        let slot = at.and_then(|at| self.slots.get_mut(*at));
         let Some(Slot { socket, .. }) = slot else {
             self.counters.refused += 1;
             return;
@@ -189,7 +168,8 @@ impl TurnSockets {
         let bind = self.bound_ip(relayed.ip())?;
         let address = SocketAddr::new(bind, relayed.port());
         let socket = Socket::bind(address, false, self.buffer_bytes).ok()?;
-        let at = self.insert(socket, Source::Peers { relayed }).ok()?;
+        let source = Source::Peers { relayed };
+        let at = self.slots.insert(Slot { socket, source }).ok()?;
         self.by_relayed.insert(relayed, at);
         Some(at)
     }
@@ -198,27 +178,5 @@ impl TurnSockets {
         let mut relays = self.relays.iter();
         let relay = relays.find(|relay| relay.advertise == advertised)?;
         Some(relay.bind)
-    }
-
-    fn insert(&mut self, mut socket: Socket, source: Source) -> io::Result<usize> {
-        let at = self.free.pop().unwrap_or(self.slots.len());
-        let token = Token(self.base + at);
-        if let Err(error) = self
-            .registry
-            .register(socket.source(), token, Interest::READABLE)
-        {
-            if at < self.slots.len() {
-                self.free.push(at);
-            }
-            return Err(error);
-        }
-        if at == self.slots.len() {
-            self.slots.push(None);
-            self.is_ready.push(false);
-        }
-        if let Some(place) = self.slots.get_mut(at) {
-            *place = Some(Slot { socket, source });
-        }
-        Ok(at)
     }
 }
