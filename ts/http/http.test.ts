@@ -174,13 +174,21 @@ function suite(name: string, create: HttpAppFactory, tls: boolean): void {
         return text(200, '');
       });
       const socket = dial(port);
+      // Writing goes on after the server's end is closed: EPIPE and resets are what such a client sees.
       socket.on('error', () => {});
+      const closed = new Promise((resolve) => socket.once('close', resolve));
       socket.write('POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n');
       const endless = setInterval(() => socket.write(`2710\r\n${'x'.repeat(10_000)}\r\n`), 2);
-      const [chunk] = await once(socket, 'data');
-      assert.match(String(chunk), /^HTTP\/1.1 413 /);
-      await once(socket, 'close');
-      clearInterval(endless);
+      try {
+        const chunk = await new Promise((resolve) => {
+          socket.once('data', resolve);
+          socket.once('close', () => resolve('closed without a reply'));
+        });
+        assert.match(String(chunk), /^HTTP\/1.1 413 /);
+        await closed;
+      } finally {
+        clearInterval(endless);
+      }
     });
 
     it('gives the reply also to clients that write all before they read', async () => {
@@ -197,7 +205,8 @@ function suite(name: string, create: HttpAppFactory, tls: boolean): void {
       const chunks: Buffer[] = [];
       socket.on('data', (chunk) => chunks.push(chunk));
       await once(socket, 'close');
-      assert.match(Buffer.concat(chunks).toString(), /^HTTP\/1.1 413 [\s\S]*request body too large$/);
+      const reply = Buffer.concat(chunks).toString();
+      assert.match(reply, /^HTTP\/1.1 413 [\s\S]*\r\n\r\n[\s\S]*request body too large/);
     });
 
     it('tells a waiting handler that the client is gone', async () => {

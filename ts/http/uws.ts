@@ -275,17 +275,35 @@ class Exchange implements HttpRequest {
   }
 
   respond(reply: PlainReply): void {
-    this.#done = true;
+    const response = this.#response;
     const length = Buffer.byteLength(reply.body);
+    const bodyless = reply.status === 204 || reply.status === 304 || this.method === 'HEAD';
     // A body that is still coming would be taken for the next request.
     const closeConnection = !this.#body.complete;
-    this.#response.cork(() => {
-      this.#response.writeStatus(statusLine(reply.status));
-      for (const [name, value] of reply.headers) this.#response.writeHeader(name, value);
-      if (reply.status === 204 || reply.status === 304) this.#response.endWithoutBody(undefined, closeConnection);
-      else if (this.method === 'HEAD') this.#response.endWithoutBody(length, closeConnection);
-      else this.#response.end(reply.body, closeConnection);
+    response.cork(() => {
+      response.writeStatus(statusLine(reply.status));
+      for (const [name, value] of reply.headers) response.writeHeader(name, value);
+      if (closeConnection && !bodyless) {
+        this.#lingerBehind(reply.body);
+        return;
+      }
+      this.#done = true;
+      if (!bodyless) response.end(reply.body, closeConnection);
+      else response.endWithoutBody(this.method === 'HEAD' ? length : undefined, closeConnection);
     });
+  }
+
+  /**
+   * To a client that is still sending, closing at once is a reset, which destroys what it has not read yet. So the reply
+   * goes out whole, what comes is dropped for a moment more, and only then the connection ends.
+   */
+  #lingerBehind(body: PlainReply['body']): void {
+    this.#response.write(body);
+    setTimeout(() => {
+      if (this.#done) return;
+      this.#done = true;
+      this.#response.cork(() => this.#response.end(undefined, true));
+    }, LINGER_MS);
   }
 }
 
@@ -374,3 +392,4 @@ const EXCLUSIVE_PORT = 1;
 /** The library's field is an unsigned 32-bit number. */
 const NO_LIMIT = 0x7fff_ffff;
 const CLOSE_POLL_MS = 20;
+const LINGER_MS = 500;
