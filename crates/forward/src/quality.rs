@@ -28,6 +28,8 @@ pub struct WindowSample {
     pub report_age: Option<Duration>,
     /// Average number of spatial layers that were wanted but missing.
     pub layer_distance: f32,
+    /// Packets that were overtaken.
+    pub late: u64,
 }
 
 /// Scores one track, a window at a time.
@@ -42,6 +44,7 @@ pub struct QualityScorer {
     paused: bool,
     released: Option<Instant>,
     packet_rate: PacketRateMode,
+    last: WindowSample,
 }
 
 impl QualityScorer {
@@ -56,6 +59,7 @@ impl QualityScorer {
             paused: false,
             released: None,
             packet_rate: PacketRateMode::default(),
+            last: WindowSample::default(),
         }
     }
 
@@ -91,6 +95,7 @@ impl QualityScorer {
             .released
             .map_or(length, |at| now.saturating_duration_since(at).min(length));
         self.window_started = now;
+        self.last = *sample;
         // A window counts where more than half of it was unmuted.
         if self.is_held() || counted * 2 <= length {
             return;
@@ -125,6 +130,11 @@ impl QualityScorer {
             score: self.score as f32,
             lost: self.lost,
         }
+    }
+
+    /// What came during the last window, counted or not.
+    pub const fn last_window(&self) -> &WindowSample {
+        &self.last
     }
 
     const fn is_held(&self) -> bool {

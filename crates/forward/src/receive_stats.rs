@@ -45,6 +45,8 @@ pub struct WindowCounts {
     pub expected: u64,
     /// Distinct packets that came in, repaired ones too.
     pub received: u64,
+    /// Of them, those that a later one overtook.
+    pub late: u64,
     /// Largest jitter, seconds.
     pub jitter_max: f64,
 }
@@ -87,7 +89,10 @@ impl ReceiveStats {
                 self.window.expected += extended - former.unwrap_or(extended - 1);
                 self.window.received += 1;
             }
-            Arrival::Late => self.window.received += 1,
+            Arrival::Late => {
+                self.window.received += 1;
+                self.window.late += u64::from(!repair);
+            }
             Arrival::Duplicate | Arrival::TooOld => {}
         }
         arrival

@@ -287,6 +287,11 @@ impl UpTrack {
         self.quality.quality()
     }
 
+    /// What came during the last quality window.
+    pub const fn last_window(&self) -> &WindowSample {
+        self.quality.last_window()
+    }
+
     /// True while the publisher has it muted.
     pub const fn is_muted(&self) -> bool {
         self.settings.muted
@@ -417,6 +422,7 @@ impl UpTrack {
             let window = stream.stats.take_window();
             sample.expected += window.expected;
             sample.received += window.received;
+            sample.late += window.late;
             sample.jitter = sample
                 .jitter
                 .max(Duration::from_secs_f64(window.jitter_max));

@@ -170,6 +170,20 @@ pub struct AudioLevel {
     pub active: bool,
 }
 
+/// What came of a stream during the last quality window (5 s).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StreamWindow {
+    /// Packets that should have come.
+    pub expected: u32,
+    /// Packets that came, at last.
+    pub received: u32,
+    /// Packets that others overtook; known of publishers only.
+    pub late: u32,
+    /// Largest jitter, in microseconds.
+    pub jitter_us: u32,
+}
+
 /// The publisher's side of a track.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -180,6 +194,8 @@ pub struct TrackQuality {
     pub score: f32,
     /// No packet in the window though unmuted.
     pub lost: bool,
+    /// What came in.
+    pub window: StreamWindow,
 }
 
 /// The subscriber's side of a track.
@@ -196,6 +212,8 @@ pub struct DownTrackQuality {
     pub loss: f32,
     /// Round trip by the receiver reports, in milliseconds; 0 while unknown.
     pub rtt_ms: u32,
+    /// What the subscriber says came in.
+    pub window: StreamWindow,
 }
 
 /// Answers to [`crate::command::Query`].

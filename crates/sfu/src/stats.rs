@@ -31,6 +31,16 @@ counters! {
     rtp_out,
     /// Packets sent again upon NACK.
     rtx_out,
+    /// Their bytes.
+    rtx_bytes_out,
+    /// Packets that subscribers missed, by their NACKs.
+    nack_in,
+    /// Packets asked of publishers again.
+    nack_out,
+    /// Key frames that subscribers asked for by PLI.
+    pli_in,
+    /// Key frames that subscribers asked for by FIR.
+    fir_in,
     /// Key frames asked of publishers.
     key_frame_requests,
     /// Messages handed to other workers.

@@ -7,7 +7,7 @@ use sluice_wire::codec::MediaKind;
 use super::{DownTrack, DownTrackState};
 use crate::layers::Layers;
 use crate::outgoing::Outgoing;
-use crate::quality::Quality;
+use crate::quality::{Quality, WindowSample};
 use crate::rtx::Origin;
 use crate::select::{Context, Selector, Target};
 use crate::silence::{FRAME_TICKS, Silence};
@@ -92,6 +92,11 @@ impl DownTrack {
     /// The score as of the last window; none before the first packet.
     pub fn quality(&self) -> Option<Quality> {
         self.receiver.quality()
+    }
+
+    /// What the subscriber reported of the last quality window; none before the first packet.
+    pub fn last_window(&self) -> Option<&WindowSample> {
+        self.receiver.last_window()
     }
 
     /// What the next subscription on the same SSRC must go on from ([`super::DownTrackSettings::resume`]).

@@ -155,6 +155,7 @@ impl Receiver {
                 jitter: self.window.jitter,
                 report_age: self.last.map(|(_, at)| now.saturating_duration_since(at)),
                 layer_distance,
+                late: 0,
             },
         );
         let base = self
@@ -172,6 +173,10 @@ impl Receiver {
 
     pub fn quality(&self) -> Option<Quality> {
         self.scorer.as_ref().map(QualityScorer::quality)
+    }
+
+    pub fn last_window(&self) -> Option<&WindowSample> {
+        self.scorer.as_ref().map(QualityScorer::last_window)
     }
 }
 

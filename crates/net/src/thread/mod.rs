@@ -5,6 +5,7 @@ mod connections;
 mod datagrams;
 mod relays;
 mod reports;
+mod timings;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use crate::socket::ReceiveSlots;
 use crate::sockets::Sockets;
 use crate::stream::StreamSlots;
 use crate::waker::Sleeper;
+use timings::Timings;
 
 /// Everything a thread is given; it shares none of it but the rings' other ends, the book and the flag.
 pub struct Seat {
@@ -81,6 +83,7 @@ struct Thread {
     refused_peers: u64,
     /// Peers that ended in this turn; their sockets are closed behind its sends.
     ended: Vec<PeerId>,
+    timings: Timings,
     /// True where the turn left something behind because it had done enough.
     saturated: bool,
     events: mio::Events,
@@ -129,6 +132,7 @@ impl Thread {
             handed_over: 0,
             refused_peers: 0,
             ended: Vec::new(),
+            timings: Timings::default(),
             saturated: false,
             events: mio::Events::with_capacity(MAX_POLL_EVENTS),
             seat,
@@ -186,12 +190,18 @@ impl Thread {
 
         // 6. Sends: nothing above waits for them, and nothing below is as urgent.
         self.transmit(now);
+        let sent = self.sent() - sent_before;
+        let moved = hops + datagrams + messages + relayed + sent;
+        if moved > 0 {
+            self.timings
+                .handle_turn(now.elapsed(), self.gather.wait(), sent);
+        }
 
         // 7. Reports last: the control plane counts in milliseconds.
         self.report(now, outbox);
 
         self.close_ended();
-        hops + datagrams + messages + relayed + (self.sent() - sent_before)
+        moved
     }
 
     fn sent(&self) -> u64 {

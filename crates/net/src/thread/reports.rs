@@ -50,5 +50,6 @@ impl Thread {
         .map(|(name, value)| (name.to_owned(), value))
         .chain(self.seat.tcp.counters())
         .chain(relay.into_iter().flatten())
+        .chain(self.timings.counters())
     }
 }

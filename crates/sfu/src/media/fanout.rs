@@ -219,7 +219,12 @@ fn conclude_local(local: &mut Local, turn: &mut Turn) -> Instant {
     }
     let before = transport.feedback.len();
     while let Some(packet) = up.poll_feedback() {
-        turn.outbox.counters.key_frame_requests += u64::from(matches!(packet, Rtcp::Pli { .. }));
+        let counters = &mut turn.outbox.counters;
+        match &packet {
+            Rtcp::Pli { .. } => counters.key_frame_requests += 1,
+            Rtcp::Nack { lost, .. } => counters.nack_out += lost.len() as u64,
+            _ => {}
+        }
         transport.feedback.push(packet);
     }
     if transport.feedback.len() > before {

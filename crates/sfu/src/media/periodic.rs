@@ -1,11 +1,12 @@
 //! Reports at fixed intervals: who is heard, how good it is.
 
+use sluice_forward::quality::WindowSample;
 use sluice_forward::up_track::UpTrack;
 use sluice_wire::codec::MediaKind;
 
 use super::track::{Origin, Track};
 use super::{MIN_LEVEL_INTERVAL, Media, QUALITY_INTERVAL, Turn};
-use crate::event::{AudioLevel, DownTrackQuality, Event, LayerState, TrackQuality};
+use crate::event::{AudioLevel, DownTrackQuality, Event, LayerState, StreamWindow, TrackQuality};
 
 impl Media {
     /// Reports what is due.
@@ -54,6 +55,7 @@ impl Media {
                     track: *id,
                     score: quality.score,
                     lost: quality.lost,
+                    window: stream_window(local.up.last_window()),
                 });
             }
             down.extend(track.downs.iter().filter_map(|down| {
@@ -67,12 +69,27 @@ impl Media {
                     rtt_ms: heard
                         .rtt
                         .map_or(0, |rtt| u32::try_from(rtt.as_millis()).unwrap_or(u32::MAX)),
+                    window: down
+                        .track
+                        .last_window()
+                        .map(stream_window)
+                        .unwrap_or_default(),
                 })
             }));
         }
         if !up.is_empty() || !down.is_empty() {
             turn.outbox.report(Event::Quality { up, down });
         }
+    }
+}
+
+fn stream_window(sample: &WindowSample) -> StreamWindow {
+    let count = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+    StreamWindow {
+        expected: count(sample.expected),
+        received: count(sample.received),
+        late: count(sample.late),
+        jitter_us: u32::try_from(sample.jitter.as_micros()).unwrap_or(u32::MAX),
     }
 }
 

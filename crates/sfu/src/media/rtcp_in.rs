@@ -35,9 +35,16 @@ impl Media {
                 self.reception(turn, transport, &reports);
             }
             Rtcp::ReceiverReport { reports, .. } => self.reception(turn, transport, &reports),
-            Rtcp::Nack { media, lost, .. } => self.retransmit(turn, transport, media, &lost),
-            Rtcp::Pli { media, .. } => self.picture_lost(turn, transport, media),
+            Rtcp::Nack { media, lost, .. } => {
+                turn.outbox.counters.nack_in += lost.len() as u64;
+                self.retransmit(turn, transport, media, &lost);
+            }
+            Rtcp::Pli { media, .. } => {
+                turn.outbox.counters.pli_in += 1;
+                self.picture_lost(turn, transport, media);
+            }
             Rtcp::Fir { requests, .. } => {
+                turn.outbox.counters.fir_in += requests.len() as u64;
                 for (media, _) in requests {
                     self.picture_lost(turn, transport, media);
                 }

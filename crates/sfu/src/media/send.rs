@@ -99,7 +99,10 @@ fn sent(counters: &mut Counters, kind: OutgoingKind, len: usize) {
     counters.packets_out += 1;
     counters.bytes_out += len as u64;
     counters.rtp_out += 1;
-    counters.rtx_out += u64::from(kind == OutgoingKind::Retransmission);
+    if kind == OutgoingKind::Retransmission {
+        counters.rtx_out += 1;
+        counters.rtx_bytes_out += len as u64;
+    }
 }
 
 impl Down {
