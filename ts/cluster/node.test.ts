@@ -1,34 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import type { NodeId, RoomName } from '../lib/ids.ts';
-import { LocalBus } from './local-bus.ts';
+import { LocalBus } from '../psrpc/local-bus.ts';
 import { LocalRouter } from './local-router.ts';
 import { LocalStore } from './local-store.ts';
 import { LocalNode } from './node.ts';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
-
-describe('bus', () => {
-  it('delivers copies in order, later, to whoever subscribed', async () => {
-    const bus = new LocalBus();
-    const heard: string[] = [];
-    const end = await bus.subscribe('a', (payload) => heard.push(String(payload[0])));
-    const message = Uint8Array.of(1);
-    await bus.publish('a', message);
-    message[0] = 9;
-    await bus.publish('a', Uint8Array.of(2));
-    await bus.publish('b', Uint8Array.of(3));
-    assert.deepEqual(heard, []);
-    await turn();
-    assert.deepEqual(heard, ['1', '2']);
-    await end();
-    await bus.publish('a', Uint8Array.of(4));
-    await turn();
-    assert.deepEqual(heard, ['1', '2']);
-    await bus.close();
-    await assert.rejects(bus.publish('a', message));
-  });
-});
 
 describe('node', () => {
   const setUp = (t: TestContext) => {

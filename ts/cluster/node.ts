@@ -5,7 +5,8 @@
 
 import { availableParallelism, freemem, loadavg, totalmem } from 'node:os';
 import type { NodeId } from '../lib/ids.ts';
-import type { Bus, ClusterNode, NodeDirectory, NodeState } from './types.ts';
+import type { Bus } from '../psrpc/bus.ts';
+import type { ClusterNode, NodeDirectory, NodeState } from './types.ts';
 
 /** What only the rooms know. */
 export interface NodeLoad {

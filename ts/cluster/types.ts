@@ -1,6 +1,6 @@
 /**
- * Where rooms and nodes are known, and how nodes reach each other. Each interface has a local implementation, and one
- * over Redis with livekit-server's keys; single node is not a special case for anybody else.
+ * Where rooms and nodes are known. Each interface has a local implementation, and one over Redis with livekit-server's
+ * keys; single node is not a special case for anybody else.
  */
 
 import type {
@@ -91,15 +91,6 @@ export interface Store {
   readonly rooms: RoomStore;
   readonly participants: ParticipantStore;
   readonly nodes: NodeDirectory;
-}
-
-/** Publish and subscribe between nodes. Delivery is at most once, in order per channel and publisher, never reentrant. */
-export interface Bus {
-  publish(channel: string, payload: Uint8Array): Promise<void>;
-  /** Resolves when messages published from now on arrive; the returned function ends the subscription. */
-  subscribe(channel: string, handler: (payload: Uint8Array) => void): Promise<() => Promise<void>>;
-  /** Idempotent; later calls reject. */
-  close(): Promise<void>;
 }
 
 /** Finds the node of a room. `Host` is what a node offers to others: here itself, from another node a proxy. */
