@@ -48,6 +48,8 @@ import { WorkerPlacement } from './media/placement.ts';
 import { ConnectionMetrics } from './metrics/connections.ts';
 import { EdgeMetrics } from './metrics/edge.ts';
 import { MetricsExporter } from './metrics/exporter.ts';
+import { SessionMetrics } from './metrics/sessions.ts';
+import { TrackMetrics } from './metrics/tracks.ts';
 import { createNegotiation } from './negotiate/negotiation.ts';
 import { assertPortsFree } from './ports.ts';
 import { LocalBus } from './psrpc/local-bus.ts';
@@ -109,6 +111,8 @@ class SluiceServer implements Server {
   readonly #bus = new LocalBus();
   readonly #store = new LocalStore();
   readonly #connections = new ConnectionMetrics();
+  readonly #sessions = new SessionMetrics();
+  readonly #tracks = new TrackMetrics();
   readonly #certificates: CertificateFiles[] = [];
   readonly #edge = new EdgeMetrics({
     certificates: () => this.#certificates.map(({ counts }) => counts),
@@ -194,6 +198,8 @@ class SluiceServer implements Server {
       engine: this.#engine,
       preferences: new Preferences(systemClock),
       metrics: this.#connections,
+      sessionMetrics: this.#sessions,
+      trackMetrics: this.#tracks,
       placement: new WorkerPlacement(this.#engine.workers, rtc.worker_placement),
       createNegotiation: (negotiationHost, options) =>
         createNegotiation(this.#engine, negotiationHost, {
@@ -219,6 +225,8 @@ class SluiceServer implements Server {
       nodeId: this.nodeId,
       totals: () => this.#rooms.totals,
       connections: this.#connections,
+      sessions: this.#sessions,
+      tracks: this.#tracks,
       edge: this.#edge,
       workers: this.#engine.workers,
       workerCounters: async (worker: number) =>
@@ -317,6 +325,7 @@ class SluiceServer implements Server {
       },
       findHost: async (params) => (await this.#router.hostForRoom(params.room)).sessions,
       waits: waitsFor(signal_relay.connect_attempts),
+      onJoin: (state) => this.#sessions.reached(state),
       logFor: (fields) => this.#log.child(fields),
     });
   }

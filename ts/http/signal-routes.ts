@@ -18,6 +18,8 @@ export interface SignalRoutesParts {
   readonly findHost: HostFinder;
   /** Milliseconds that each try to start a session may take; their number is the number of tries. */
   readonly waits: readonly number[];
+  /** How far each connection came. */
+  readonly onJoin?: (state: 'signal_connected' | 'signal_validation_failed' | 'signal_failed') => void;
   /** A log for one connection, from the fields that operators look for. */
   readonly logFor: (fields: Record<string, string>) => ConnectionLog;
 }
@@ -43,7 +45,7 @@ function validate({ limits, checks, logFor }: SignalRoutesParts, joinRequestRequ
 }
 
 function join(parts: SignalRoutesParts, frames: SharedFrames, joinRequestRequired: boolean): Route {
-  const { limits, checks, findHost, waits, logFor } = parts;
+  const { limits, checks, findHost, waits, logFor, onJoin } = parts;
   return async (call) => {
     if (!call.request.upgrade) return text(404, '');
     let log = logFor({ path: call.path });
@@ -51,8 +53,10 @@ function join(parts: SignalRoutesParts, frames: SharedFrames, joinRequestRequire
       const params = await parseConnect(connectRequest(call), { joinRequestRequired, strict: false }, limits, checks);
       log = logFor(fieldsOf(params));
       const started = await startSession(params, findHost, call.request.aborted, frames, log, waits);
+      onJoin?.('signal_connected');
       return upgrade(started, call.request.aborted);
     } catch (error) {
+      onJoin?.(error instanceof Refusal ? 'signal_validation_failed' : 'signal_failed');
       return refuse(error, log);
     }
   };

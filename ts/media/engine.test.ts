@@ -237,8 +237,17 @@ test('reports go to the handler of what they are about', () => {
     { type: 'audioLevels', levels: [{ track, level: 0.5, active: true }] },
     {
       type: 'quality',
-      up: [{ track, score: 90, lost: false }],
-      down: [{ down, score: 80, lost: false, loss: 0, rttMs: 20 }],
+      up: [{ track, score: 90, lost: false, window: { expected: 0, received: 0, late: 0, jitterUs: 0 } }],
+      down: [
+        {
+          down,
+          score: 80,
+          lost: false,
+          loss: 0,
+          rttMs: 20,
+          window: { expected: 0, received: 0, late: 0, jitterUs: 0 },
+        },
+      ],
     },
     { type: 'downTrackStarted', down },
     { type: 'data', room, participant: engine.nextParticipant(), sink: '', packet: 'AA==' },

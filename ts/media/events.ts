@@ -33,10 +33,19 @@ export interface AudioLevel {
   active: boolean;
 }
 
+/** What came of a stream in the last window of 5 s. */
+export interface StreamWindow {
+  expected: number;
+  received: number;
+  late: number;
+  jitterUs: number;
+}
+
 export interface TrackQuality {
   track: UpTrackId;
   score: number;
   lost: boolean;
+  window: StreamWindow;
 }
 
 export interface DownTrackQuality {
@@ -45,6 +54,7 @@ export interface DownTrackQuality {
   lost: boolean;
   loss: number;
   rttMs: number;
+  window: StreamWindow;
 }
 
 export type Answer =

@@ -4,16 +4,20 @@ import { test } from 'node:test';
 import { ConnectionMetrics } from './connections.ts';
 import { EdgeMetrics } from './edge.ts';
 import { MetricsExporter } from './exporter.ts';
+import { SessionMetrics } from './sessions.ts';
+import { TrackMetrics } from './tracks.ts';
 
 const sources = {
   nodeId: 'ND_1',
-  totals: () => ({ rooms: 2, participants: 5, tracksPublished: 3, tracksSubscribed: 12 }),
+  totals: () => ({ rooms: 2, participants: 5 }),
   workers: 2,
   workerCounters: async (): Promise<[string, number][]> => [
-    ['packets_in', 7],
+    ['link_in', 7],
     ['drop_srtp_rejected', 3],
   ],
   connections: new ConnectionMetrics(),
+  sessions: new SessionMetrics(),
+  tracks: new TrackMetrics(),
   edge: new EdgeMetrics({ certificates: () => [], refusedConnections: () => 0 }),
 };
 
@@ -23,7 +27,7 @@ test('a scrape shows rooms, participants and what each worker dropped and why', 
   await exporter.listen();
   const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
   assert.match(text, /livekit_participant_total\{node_id="ND_1",node_type="SERVER"\} 5/);
-  assert.match(text, /sluice_worker_events_total\{worker="1",event="drop_srtp_rejected".*\} 3/);
+  assert.match(text, /sluice_worker_drops_total\{reason="srtp_rejected",worker="1".*\} 3/);
   const documented = readFileSync(new URL('../../docs/metrics.md', import.meta.url), 'utf8');
   const names = [...text.matchAll(/^# HELP ((?:sluice|livekit)_\w+)/gm)].map(([, name]) => name);
   assert.deepEqual(
@@ -31,7 +35,7 @@ test('a scrape shows rooms, participants and what each worker dropped and why', 
     [],
   );
   const again = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-  assert.match(again, /sluice_worker_events_total\{worker="1",event="packets_in".*\} 7/);
+  assert.match(again, /sluice_worker_events_total\{worker="1",event="link_in".*\} 7/);
   await exporter.close();
 });
 

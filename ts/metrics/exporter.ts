@@ -8,13 +8,13 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { ConnectionMetrics } from './connections.ts';
 import type { EdgeMetrics } from './edge.ts';
+import type { SessionMetrics } from './sessions.ts';
+import type { TrackMetrics } from './tracks.ts';
 import { WorkerMetrics } from './workers.ts';
 
 export interface Totals {
   rooms: number;
   participants: number;
-  tracksPublished: number;
-  tracksSubscribed: number;
 }
 
 export interface ExporterSources {
@@ -24,6 +24,8 @@ export interface ExporterSources {
   workers: number;
   workerCounters: (worker: number) => Promise<[string, number][]>;
   connections: ConnectionMetrics;
+  sessions: SessionMetrics;
+  tracks: TrackMetrics;
   edge: EdgeMetrics;
 }
 
@@ -45,7 +47,7 @@ export class MetricsExporter {
     this.#registry.setDefaultLabels({ node_id: sources.nodeId, node_type: 'SERVER' });
     addTotals(this.#registry, sources.totals);
     this.#workers = new WorkerMetrics(sources.workers, sources.workerCounters);
-    const groups = [this.#workers, sources.connections, sources.edge];
+    const groups = [this.#workers, sources.connections, sources.sessions, sources.tracks, sources.edge];
     for (const metric of groups.flatMap(({ all }) => all)) this.#registry.registerMetric(metric);
     collectDefaultMetrics({ register: this.#registry });
     this.#server = createServer((request, response) => void this.#answer(request, response));
@@ -91,8 +93,6 @@ function addTotals(registry: Registry, totals: () => Totals): void {
   const gauges: [string, string, (now: Totals) => number][] = [
     ['livekit_room_total', 'Rooms on this node', ({ rooms }) => rooms],
     ['livekit_participant_total', 'Participants on this node', ({ participants }) => participants],
-    ['livekit_track_published_total', 'Published tracks', ({ tracksPublished }) => tracksPublished],
-    ['livekit_track_subscribed_total', 'Subscriptions to tracks', ({ tracksSubscribed }) => tracksSubscribed],
   ];
   for (const [name, help, read] of gauges) {
     new Gauge({

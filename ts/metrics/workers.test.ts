@@ -6,6 +6,20 @@ import { WorkerMetrics } from './workers.ts';
 const COUNTS: [string, number][][] = [
   [
     ['packets_in', 7],
+    ['packets_out', 20],
+    ['rtx_out', 5],
+    ['nack_in', 6],
+    ['key_frame_requests', 2],
+    ['link_in', 8],
+    ['drop_junk', 1],
+    ['peers', 3],
+    ['forward_ns_le_50000', 3],
+    ['forward_ns_le_100000', 4],
+    ['forward_ns_sum', 400_000],
+    ['forward_ns_count', 5],
+    ['turn_ns_le_50000', 1],
+    ['turn_ns_sum', 50_000],
+    ['turn_ns_count', 1],
     ['turn_allocations', 2],
     ['turn_allocated', 9],
     ['turn_refused_stale_nonce', 3],
@@ -16,13 +30,17 @@ const COUNTS: [string, number][][] = [
     ['tcp_closed_slow', 1],
   ],
   [
+    ['packets_in', 1],
+    ['forward_ns_le_50000', 1],
+    ['forward_ns_sum', 40_000],
+    ['forward_ns_count', 1],
     ['turn_allocations', 1],
     ['turn_refused_stale_nonce', 2],
     ['tcp_dropped_full', 5],
   ],
 ];
 
-test('TURN and ICE over TCP are summed over workers and told by reason, all else per worker', async () => {
+test('what livekit-server counts, TURN and ICE over TCP are summed over workers, all else is told per worker', async () => {
   const counts = structuredClone(COUNTS);
   const metrics = new WorkerMetrics(2, async (worker) => counts[worker] ?? []);
   const registry = new Registry();
@@ -32,7 +50,19 @@ test('TURN and ICE over TCP are summed over workers and told by reason, all else
   const text = await registry.metrics();
   const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
   for (const line of [
-    'sluice_worker_events_total{worker="0",event="packets_in"} 7',
+    'livekit_packet_total{transmission="initial",country="",direction="incoming"} 8',
+    'livekit_packet_total{transmission="initial",country="",direction="outgoing"} 15',
+    'livekit_packet_total{direction="outgoing",country="",transmission="retransmit"} 5',
+    'livekit_nack_total{direction="outgoing",country=""} 6',
+    'livekit_pli_total{direction="incoming",country=""} 2',
+    'livekit_forward_latency_ns_bucket{le="50000"} 4',
+    'livekit_forward_latency_ns_bucket{le="+Inf"} 6',
+    'livekit_forward_latency_ns_sum 440000',
+    'sluice_worker_turn_seconds_bucket{worker="0",le="0.00005"} 1',
+    'sluice_worker_turn_seconds_count{worker="1"} 0',
+    'sluice_worker_objects{kind="peers",worker="0"} 3',
+    'sluice_worker_drops_total{reason="junk",worker="0"} 1',
+    'sluice_worker_events_total{worker="0",event="link_in"} 8',
     'sluice_turn_allocations 3',
     'sluice_turn_allocations_total 9',
     'sluice_turn_refusals_total{reason="stale_nonce"} 5',

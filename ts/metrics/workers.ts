@@ -1,28 +1,40 @@
 /**
- * What the media workers have counted. TURN and ICE over TCP have metrics of their own, summed over the workers; all
- * else is one metric with the counter's name as a label: reasons come and go with versions, the metric stays.
+ * What the media workers have counted. What livekit-server counts too goes under its names, TURN and ICE over TCP have
+ * metrics of their own, all summed over the workers; what tells one worker from another has the label `worker`. The rest
+ * is one metric with the counter's name as a label: reasons come and go with versions, the metric stays.
  */
 
 import { Counter, Gauge, type Metric } from 'prom-client';
+import { type CountedBuckets, CountedHistogram } from './counted-histogram.ts';
 
 type Counts = readonly [name: string, value: number][];
 
-/** A family of counters that begin alike. What follows is the label's value; without a label the name is whole. */
+/** Where one counter goes, or all that begin alike; what follows is `label`'s value then. */
 interface Family {
   prefix: string;
   label?: string;
+  /** Labels that are the same for the whole family. */
+  labels?: Readonly<Record<string, string>>;
   metric: Counter | Gauge;
+  perWorker?: true;
 }
 
 export class WorkerMetrics {
   readonly #workers: number;
   readonly #ask: (worker: number) => Promise<Counts>;
-  readonly #events = counter(
-    'sluice_worker_events_total',
-    'What a media worker has counted, by name; drop_* are datagrams and packets not used, by reason',
-    ['worker', 'event'],
-  );
+  readonly #events = counter('sluice_worker_events_total', 'What else a media worker has counted, by name', [
+    'worker',
+    'event',
+  ]);
   readonly #families: readonly Family[] = families();
+  readonly #forward = new CountedHistogram('livekit_forward_latency_ns', 'How long packets were here, at most');
+  readonly #turns = new CountedHistogram('sluice_worker_turn_seconds', 'How long the turns of a worker took');
+  readonly #latency = new Gauge({
+    name: 'livekit_forward_latency',
+    help: 'How long packets were here on average since the last scrape, in nanoseconds',
+    registers: [],
+  });
+  #before = { sum: 0, count: 0 };
 
   /** `ask` yields what one worker has counted, by name. */
   constructor(workers: number, ask: (worker: number) => Promise<Counts>) {
@@ -32,27 +44,129 @@ export class WorkerMetrics {
 
   /** For the exporter's registry. */
   get all(): Metric[] {
+    return [...this.#counted, this.#latency, this.#forward.metric, this.#turns.metric];
+  }
+
+  get #counted(): (Counter | Gauge)[] {
     return [this.#events, ...new Set(this.#families.map(({ metric }) => metric))];
   }
 
   /** Asks every worker. */
   async refresh(): Promise<void> {
     const counts = await Promise.all(Array.from({ length: this.#workers }, (_, worker) => this.#ask(worker)));
-    for (const metric of this.all) metric.reset();
+    for (const metric of this.#counted) metric.reset();
     for (const [worker, counters] of counts.entries()) {
-      for (const [event, value] of counters) {
-        const family = this.#families.find(({ prefix, label }) =>
-          label === undefined ? event === prefix : event.startsWith(prefix),
-        );
-        if (family === undefined) this.#events.inc({ worker, event }, value);
-        else if (family.label === undefined) family.metric.inc(value);
-        else family.metric.inc({ [family.label]: event.slice(family.prefix.length) }, value);
-      }
+      for (const [name, value] of firstSends(counters)) if (!TIMING.test(name)) this.#count(worker, name, value);
     }
+    const turns = counts.map((counters, worker) => buckets(counters, 'turn_ns', { worker }, NANOSECONDS));
+    this.#turns.set(turns);
+    this.#tellForwarding(counts);
+  }
+
+  #count(worker: number, name: string, value: number): void {
+    const family = this.#families.find(({ prefix, label }) =>
+      label === undefined ? name === prefix : name.startsWith(prefix),
+    );
+    if (family === undefined) {
+      this.#events.inc({ worker, event: name }, value);
+      return;
+    }
+    const rest = family.label === undefined ? {} : { [family.label]: name.slice(family.prefix.length) };
+    family.metric.inc({ ...family.labels, ...rest, ...(family.perWorker === true ? { worker } : {}) }, value);
+  }
+
+  #tellForwarding(counts: readonly Counts[]): void {
+    const summed = new Map<string, number>();
+    for (const [name, value] of counts.flat()) summed.set(name, (summed.get(name) ?? 0) + value);
+    const all = buckets([...summed], 'forward_ns', {}, 1);
+    this.#forward.set([all]);
+    const { sum, count } = this.#before;
+    if (all.count > count) this.#latency.set((all.sum - sum) / (all.count - count));
+    this.#before = all;
   }
 }
 
+/** Workers count what goes out again among all that goes out. */
+function firstSends(counts: Counts): Counts {
+  const told = new Map(counts);
+  const again: Record<string, number> = {
+    packets_out: told.get('rtx_out') ?? 0,
+    bytes_out: told.get('rtx_bytes_out') ?? 0,
+  };
+  return counts.map(([name, value]) => [name, value - (again[name] ?? 0)]);
+}
+
+/** `<name>_le_<bound>`, `<name>_sum` and `<name>_count` as a histogram in another unit. */
+function buckets(counts: Counts, name: string, labels: CountedBuckets['labels'], unit: number): CountedBuckets {
+  const told = new Map(counts);
+  const below = counts.flatMap(([key, value]): [number, number][] => {
+    const bound = key.startsWith(`${name}_le_`) ? Number(key.slice(name.length + 4)) : Number.NaN;
+    return Number.isNaN(bound) ? [] : [[bound / unit, value]];
+  });
+  return { labels, below, sum: (told.get(`${name}_sum`) ?? 0) / unit, count: told.get(`${name}_count`) ?? 0 };
+}
+
+const NANOSECONDS = 1e9;
+const TIMING = /^(?:turn|forward)_ns_/;
+
 function families(): Family[] {
+  return [...sharedFamilies(), ...workerFamilies(), ...turnFamilies(), ...tcpFamilies()];
+}
+
+/** Under livekit-server's names. `incoming` is the media of publishers, with the feedback that we send for it. */
+function sharedFamilies(): Family[] {
+  const labels = ['direction', 'transmission', 'country'];
+  const packets = counter('livekit_packet_total', 'Packets', labels);
+  const bytes = counter('livekit_packet_bytes', 'Bytes of packets', labels);
+  const feedback = ['direction', 'country'];
+  const nacks = counter('livekit_nack_total', 'Packets that were asked for again', feedback);
+  const plis = counter('livekit_pli_total', 'Key frames that were asked for by PLI', feedback);
+  const initial = { transmission: 'initial', country: '' };
+  const incoming = { direction: 'incoming', country: '' };
+  const outgoing = { direction: 'outgoing', country: '' };
+  return [
+    { prefix: 'packets_in', metric: packets, labels: { ...initial, direction: 'incoming' } },
+    { prefix: 'packets_out', metric: packets, labels: { ...initial, direction: 'outgoing' } },
+    { prefix: 'rtx_out', metric: packets, labels: { ...outgoing, transmission: 'retransmit' } },
+    { prefix: 'bytes_in', metric: bytes, labels: { ...initial, direction: 'incoming' } },
+    { prefix: 'bytes_out', metric: bytes, labels: { ...initial, direction: 'outgoing' } },
+    { prefix: 'rtx_bytes_out', metric: bytes, labels: { ...outgoing, transmission: 'retransmit' } },
+    { prefix: 'nack_out', metric: nacks, labels: incoming },
+    { prefix: 'nack_in', metric: nacks, labels: outgoing },
+    { prefix: 'key_frame_requests', metric: plis, labels: incoming },
+    { prefix: 'pli_in', metric: plis, labels: outgoing },
+    {
+      prefix: 'fir_in',
+      metric: counter('livekit_fir_total', 'Key frames that were asked for by FIR', feedback),
+      labels: outgoing,
+    },
+  ];
+}
+
+/** What tells one worker from another. */
+function workerFamilies(): Family[] {
+  const held = new Gauge({
+    name: 'sluice_worker_objects',
+    help: 'What a media worker holds now, by kind',
+    labelNames: ['worker', 'kind'],
+    registers: [],
+  });
+  const kinds = ['peers', 'up_tracks', 'down_tracks', 'links', 'rooms', 'participants', 'routes'];
+  return [
+    ...kinds.map((kind): Family => ({ prefix: kind, metric: held, labels: { kind }, perWorker: true })),
+    {
+      prefix: 'drop_',
+      label: 'reason',
+      metric: counter('sluice_worker_drops_total', 'Datagrams, packets and messages not used, by reason', [
+        'worker',
+        'reason',
+      ]),
+      perWorker: true,
+    },
+  ];
+}
+
+function turnFamilies(): Family[] {
   return [
     {
       prefix: 'turn_allocations',
@@ -81,6 +195,11 @@ function families(): Family[] {
       label: 'reason',
       metric: counter('sluice_turn_drops_total', 'What the TURN server did not relay, by reason', ['reason']),
     },
+  ];
+}
+
+function tcpFamilies(): Family[] {
+  return [
     {
       prefix: 'tcp_connections',
       metric: new Gauge({

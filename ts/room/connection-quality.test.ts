@@ -28,7 +28,12 @@ test('each participant is told its own quality and that of those it receives, wh
   for (const { sink } of [alice, bob, stranger, old]) sink.clear();
 
   const [track] = scene.engine.upTracks.entries();
-  track?.[1].quality({ track: track[0], score: 15, lost: true });
+  track?.[1].quality({
+    track: track[0],
+    score: 15,
+    lost: true,
+    window: { expected: 0, received: 0, late: 0, jitterUs: 0 },
+  });
   await scene.clock.advance(5000);
   assert.deepEqual(
     bob.sink.last('connectionQuality').updates.map(({ participantSid, quality }) => [participantSid, quality]),
@@ -57,7 +62,14 @@ test('a bad subscription counts against the subscriber, and old protocols know n
   const bob = await scene.active('bob', { client: { protocol: 10 } });
   const sid = await scene.publishMicrophone(alice);
   bob.negotiation.host.onSubscribed(sid, 'opus');
-  bob.negotiation.host.onSubscriptionQuality(sid, { down: 1 as never, score: 10, lost: true, loss: 1, rttMs: 20 });
+  bob.negotiation.host.onSubscriptionQuality(sid, {
+    down: 1 as never,
+    score: 10,
+    lost: true,
+    loss: 1,
+    rttMs: 20,
+    window: { expected: 0, received: 0, late: 0, jitterUs: 0 },
+  });
   await scene.clock.advance(5000);
   const own = bob.sink.last('connectionQuality').updates.find(({ participantSid }) => participantSid === bob.sid);
   assert.equal(own?.quality, ConnectionQuality.POOR);

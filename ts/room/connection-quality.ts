@@ -1,6 +1,7 @@
 /** How good each participant's connection is (livekit-facts 4.12), told each 5 s where anything changed. */
 
 import { ConnectionQuality, ConnectionQualityInfo, ConnectionQualityUpdate } from '@livekit/protocol';
+import type { TrackMetrics } from '../metrics/tracks.ts';
 import type { Clock, Timer } from './clock.ts';
 import type { Outbox } from './outbox.ts';
 import type { Participant } from './participant.ts';
@@ -18,18 +19,24 @@ export interface Judged {
 
 export class ConnectionQualities {
   readonly #judged: () => Iterable<Judged>;
+  readonly #metrics: TrackMetrics;
   readonly #timer: Timer;
   #told = new Map<string, ConnectionQuality>();
 
-  constructor(clock: Clock, judged: () => Iterable<Judged>) {
+  constructor(clock: Clock, metrics: TrackMetrics, judged: () => Iterable<Judged>) {
     this.#judged = judged;
+    this.#metrics = metrics;
     this.#timer = clock.every(INTERVAL_MS, () => this.#update());
   }
 
   #update(): void {
     const active = [...this.#judged()].filter(({ participant }) => participant.active);
     const now = new Map<string, ConnectionQualityInfo>();
-    for (const one of active) now.set(one.participant.sid, judge(one));
+    for (const one of active) {
+      const info = judge(one);
+      now.set(one.participant.sid, info);
+      this.#metrics.judged(info.quality, info.score);
+    }
     const changed = active.some(({ participant: { sid } }) => now.get(sid)?.quality !== this.#told.get(sid));
     this.#told = new Map([...now].map(([sid, info]) => [sid, info.quality]));
     if (!changed) return;

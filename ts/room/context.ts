@@ -3,6 +3,8 @@ import type { Logger } from 'pino';
 import type { Claims } from '../auth/grants.ts';
 import type { MediaEngine, Placement } from '../media/types.ts';
 import type { ConnectionMetrics } from '../metrics/connections.ts';
+import type { SessionMetrics } from '../metrics/sessions.ts';
+import type { TrackMetrics } from '../metrics/tracks.ts';
 import type { Negotiation, NegotiationHost, NegotiationOptions } from '../negotiate/types.ts';
 import type { Clock } from './clock.ts';
 import type { RoomConfig } from './config.ts';
@@ -20,6 +22,8 @@ export interface RoomContext {
   readonly placement: Placement;
   readonly preferences: Preferences;
   readonly metrics: ConnectionMetrics;
+  readonly sessionMetrics: SessionMetrics;
+  readonly trackMetrics: TrackMetrics;
   readonly createNegotiation: (host: NegotiationHost, options: NegotiationOptions) => Negotiation;
   readonly store: { readonly rooms: RoomStore; readonly participants: ParticipantStore };
   readonly issueToken: IssueToken;

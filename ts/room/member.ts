@@ -35,6 +35,7 @@ import { ParticipantFeed } from './participant-feed.ts';
 import type { Publication, Score } from './publication.ts';
 import { Publications } from './publications.ts';
 import { RequestResponses } from './request-responses.ts';
+import { SessionFigures } from './session-figures.ts';
 import { SubscriptionPermissions } from './subscription-permissions.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { TokenRefresh } from './token-refresh.ts';
@@ -229,8 +230,12 @@ export class Member {
       region: this.#context.serverInfo.region,
       joinedAt: this.#context.clock.now(),
     };
+    const figures = new SessionFigures(this.#context.sessionMetrics, this.#context.clock);
     return new Participant(seed, () => this.publications.infos(), {
-      stateChanged: (from) => this.#observer.stateChanged(this, from),
+      stateChanged: (from) => {
+        figures.stateChanged(this.participant, from);
+        this.#observer.stateChanged(this, from);
+      },
       permissionChanged: () => {
         this.publications.revokeForbidden();
         this.subscriptions.reconcileAll();
@@ -241,7 +246,7 @@ export class Member {
   }
 
   #makePublications(): Publications {
-    const { engine, clock, config } = this.#context;
+    const { engine, clock, config, trackMetrics } = this.#context;
     return new Publications({
       participant: this.participant,
       outbox: this.outbox,
@@ -250,6 +255,7 @@ export class Member {
       clock,
       traits: { codecs: this.codecs.publish, obs: isObs(this.participant.client) },
       dynacastPauseDelayMs: config.video.dynacastPauseDelayMs,
+      metrics: trackMetrics,
       observer: {
         published: (publication) => this.#observer.published(this, publication),
         changed: () => this.#observer.publicationChanged(this),
@@ -262,10 +268,11 @@ export class Member {
   }
 
   #makeSubscriptions(params: JoinParams, terms: MemberTerms): Subscriptions {
-    const { clock, config } = this.#context;
+    const { clock, config, trackMetrics } = this.#context;
     const { participant, outbox, feed } = this;
     const setup = {
       participant,
+      metrics: trackMetrics,
       outbox,
       feed,
       clock,

@@ -8,6 +8,8 @@ export interface PendingTrack {
   infos: TrackInfo[];
   /** Waits until the published track of the same id ends. */
   queued: boolean;
+  /** When the first of them was announced, in milliseconds since the epoch. */
+  since: number;
 }
 
 /** Announced tracks of one participant that are not published yet. */
@@ -31,8 +33,13 @@ export class PendingTracks {
     return undefined;
   }
 
-  add(cid: string, info: TrackInfo, queued: boolean): void {
-    this.#byCid.set(cid, { cid, infos: [info], queued });
+  add(cid: string, info: TrackInfo, queued: boolean, since: number): void {
+    this.#byCid.set(cid, { cid, infos: [info], queued, since });
+  }
+
+  /** Everything that is announced. */
+  *infos(): Iterable<TrackInfo> {
+    for (const { infos } of this.#byCid.values()) yield* infos;
   }
 
   /**
@@ -50,13 +57,13 @@ export class PendingTracks {
   }
 
   /** Takes the first announced track with this sid out: it is published. */
-  take(sid: string): { cid: string; info: TrackInfo } | undefined {
+  take(sid: string): { cid: string; info: TrackInfo; since: number } | undefined {
     for (const pending of this.#byCid.values()) {
       const [info, ...rest] = pending.infos;
       if (info?.sid !== sid || pending.queued) continue;
       if (rest.length === 0) this.#byCid.delete(pending.cid);
-      else this.#byCid.set(pending.cid, { cid: pending.cid, infos: rest, queued: true });
-      return { cid: pending.cid, info };
+      else this.#byCid.set(pending.cid, { ...pending, infos: rest, queued: true });
+      return { cid: pending.cid, info, since: pending.since };
     }
     return undefined;
   }

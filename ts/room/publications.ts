@@ -18,6 +18,7 @@ import {
 import { mayPublishSource } from '../auth/grants.ts';
 import { newTrackSid } from '../lib/guid.ts';
 import type { MediaEngine } from '../media/types.ts';
+import type { TrackMetrics } from '../metrics/tracks.ts';
 import type { OfferedSection, PublicationMatch, UpTrackRef } from '../negotiate/types.ts';
 import { understandsTrackSubscribed } from './client-rules.ts';
 import type { Clock } from './clock.ts';
@@ -28,6 +29,7 @@ import { PendingTracks } from './pending-tracks.ts';
 import { Publication } from './publication.ts';
 import { publisherDynacast } from './publisher-dynacast.ts';
 import type { RequestResponses } from './request-responses.ts';
+import { startOf } from './start-of.ts';
 import { allowsRed, type PublisherTraits, setAudioFeatures, trackInfoOf } from './track-info.ts';
 
 export interface PublicationsObserver {
@@ -53,6 +55,7 @@ export interface PublicationsSetup {
   traits: PublisherTraits;
   dynacastPauseDelayMs: number;
   observer: PublicationsObserver;
+  metrics: TrackMetrics;
 }
 
 export class Publications {
@@ -122,6 +125,7 @@ export class Publications {
     // Announced twice for one track: the client means the same one.
     const sid = waiting?.infos[0]?.sid ?? newTrackSid(marksOf(request));
     const info = trackInfoOf(request, sid, this.#setup.traits);
+    this.#setup.metrics.announced(info.type);
     if (waiting !== undefined) {
       if (waiting.infos.length >= MAX_QUEUED) {
         refuse(Reason.LIMIT_EXCEEDED, `too many queued tracks, at most ${MAX_QUEUED} may share a client id`);
@@ -132,7 +136,7 @@ export class Publications {
       return;
     }
     const queued = this.#findByCid(cid) !== undefined;
-    this.#pending.add(cid, info, queued);
+    this.#pending.add(cid, info, queued, this.#setup.clock.now());
     if (queued) {
       refuse(Reason.QUEUED);
       return;
@@ -216,10 +220,11 @@ export class Publications {
   }
 
   #publish(source: UpTrackRef): Publication | undefined {
-    const { participant, outbox, clock, dynacastPauseDelayMs } = this.#setup;
+    const { participant, outbox, clock, dynacastPauseDelayMs, metrics } = this.#setup;
     const taken = this.#pending.take(source.trackSid);
     if (taken === undefined) return undefined;
-    const { cid, info } = taken;
+    const { cid, info, since } = taken;
+    metrics.published({ ...startOf(participant, info), took: clock.now() - since });
     const isVideo = info.type === TrackType.VIDEO;
     const dynacast = isVideo ? publisherDynacast(clock, dynacastPauseDelayMs, info, outbox) : undefined;
     const publication = new Publication({
@@ -238,7 +243,7 @@ export class Publications {
   }
 
   #watch(publication: Publication, source: UpTrackRef): void {
-    const { engine, observer } = this.#setup;
+    const { engine, observer, metrics } = this.#setup;
     engine.onUpTrack(source.track, {
       event: (event) => {
         if (event.type === 'layers') publication.setMeasuredLayers(source.track, event.layers);
@@ -246,7 +251,10 @@ export class Publications {
       audioLevel: ({ level, active }) => {
         if (publication.source === TrackSource.MICROPHONE) observer.audible(level, active, publication);
       },
-      quality: ({ score, lost }) => publication.setScore(source.track, { score, lost }),
+      quality: ({ score, lost, window }) => {
+        publication.setScore(source.track, { score, lost });
+        metrics.arrived('incoming', publication.info, window, 0);
+      },
     });
   }
 
@@ -325,8 +333,9 @@ export class Publications {
   }
 
   #end(publication: Publication): void {
-    const { engine, observer, participant } = this.#setup;
+    const { engine, observer, participant, metrics } = this.#setup;
     this.#published.delete(publication.sid);
+    metrics.unpublished(publication.info.type);
     participant.invalidate();
     for (const source of publication.sections) {
       engine.onUpTrack(source.track, undefined);
@@ -356,6 +365,7 @@ export class Publications {
   }
 
   close(): void {
+    for (const { type } of this.#pending.infos()) this.#setup.metrics.publishCanceled(type);
     this.#pending.clear();
     for (const publication of this.all()) this.#end(publication);
   }

@@ -77,7 +77,7 @@ export class Room {
   }
 
   #makeParts(room: RoomMessage): RoomParts {
-    const { clock, config, engine, store } = this.#context;
+    const { clock, config, engine, store, trackMetrics } = this.#context;
     const members = new Members();
     const roster = {
       receivers: () => members,
@@ -94,7 +94,7 @@ export class Room {
       ),
       updates: new ParticipantUpdates(clock, roster, config.updateBatchTargetSize),
       speakers: new Speakers(clock, config.audio.updateIntervalMs, (changed) => this.#reactions.tellSpeakers(changed)),
-      qualities: new ConnectionQualities(clock, () => members),
+      qualities: new ConnectionQualities(clock, trackMetrics, () => members),
       data: new RoomData(engine, this.#mediaId, clock),
       persistence: new RoomPersistence(store, this.name, this.log),
     };
@@ -306,6 +306,8 @@ export class Room {
     speakers.close();
     qualities.close();
     this.#onClosed(this);
+    const { clock, sessionMetrics } = this.#context;
+    sessionMetrics.roomEnded(clock.now() - Number(this.snapshot().creationTimeMs));
     await Promise.all(this.#leaving);
     await persistence.close();
     this.log.info('room closed');

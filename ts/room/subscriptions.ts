@@ -12,6 +12,7 @@ import {
 import { isRecorder, maySubscribe } from '../auth/grants.ts';
 import type { Codec } from '../media/commands.ts';
 import type { DownTrackQuality } from '../media/events.ts';
+import type { TrackMetrics } from '../metrics/tracks.ts';
 import type { Negotiation } from '../negotiate/types.ts';
 import { isFirefox } from './client-rules.ts';
 import type { Clock, Timer } from './clock.ts';
@@ -19,6 +20,7 @@ import type { Outbox } from './outbox.ts';
 import type { Participant } from './participant.ts';
 import type { ParticipantFeed } from './participant-feed.ts';
 import type { Publication } from './publication.ts';
+import { startOf } from './start-of.ts';
 import { StreamStates } from './stream-states.ts';
 import { type TrackSettings, wishOf } from './track-settings.ts';
 import { TrackSubscription } from './track-subscription.ts';
@@ -47,6 +49,7 @@ export interface SubscriptionsSetup {
   /** What it may receive. */
   codecs: readonly Codec[];
   observer: SubscriptionsObserver;
+  metrics: TrackMetrics;
 }
 
 export class Subscriptions {
@@ -93,6 +96,7 @@ export class Subscriptions {
   subscribe(trackSid: string): void {
     if (this.#closed || !this.#hasRoomFor(trackSid)) return;
     const subscription = this.#ensure(trackSid);
+    if (!subscription.desired) this.#setup.metrics.subscribeAttempted();
     subscription.setDesired(true);
     this.#reconcile(subscription);
   }
@@ -100,6 +104,7 @@ export class Subscriptions {
   unsubscribe(trackSid: string): void {
     const subscription = this.#byTrack.get(trackSid);
     if (subscription === undefined) return;
+    if (subscription.desired && !subscription.bound) this.#setup.metrics.subscribeCanceled();
     subscription.setDesired(false);
     this.#reconcile(subscription);
     this.#relieve();
@@ -131,8 +136,16 @@ export class Subscriptions {
   bound(trackSid: string, codec: Codec): void {
     const subscription = this.#byTrack.get(trackSid);
     if (subscription === undefined) return;
+    if (!subscription.bound) this.#countBound(subscription);
     subscription.bind(codec);
     if (this.#setup.participant.active) this.#acknowledge(subscription);
+  }
+
+  #countBound({ publication, desiredSince }: TrackSubscription): void {
+    const { metrics, participant, clock } = this.#setup;
+    if (publication === undefined) return;
+    const now = clock.now();
+    metrics.subscribed({ ...startOf(participant, publication.info), took: now - (desiredSince ?? now) });
   }
 
   started(trackSid: string): void {
@@ -140,7 +153,10 @@ export class Subscriptions {
   }
 
   setQuality(trackSid: string, quality: DownTrackQuality): void {
-    this.#byTrack.get(trackSid)?.setScore({ score: quality.score, lost: quality.lost });
+    const subscription = this.#byTrack.get(trackSid);
+    if (subscription?.publication === undefined) return;
+    subscription.setScore({ score: quality.score, lost: quality.lost });
+    this.#setup.metrics.arrived('outgoing', subscription.publication.info, quality.window, quality.rttMs);
   }
 
   /** The client decodes none of the published codecs: another that is announced may help, or nothing does. */
@@ -275,6 +291,7 @@ export class Subscriptions {
   }
 
   #refuse(trackSid: string, err: SubscriptionError): void {
+    this.#setup.metrics.subscribeFailed(SubscriptionError[err]);
     this.#setup.outbox.send({ case: 'subscriptionResponse', value: new SubscriptionResponse({ trackSid, err }) });
   }
 
@@ -287,6 +304,7 @@ export class Subscriptions {
       adaptiveStream,
       subscriberSid: participant.sid,
       streamStates: this.#streamStates,
+      onUnbound: ({ info }) => this.#setup.metrics.unsubscribed(info.type),
       onEnded: (ended, publication) => {
         this.#byTrack.delete(ended.trackSid);
         this.#forgetLive(publication.publisher.sid, ended.trackSid);

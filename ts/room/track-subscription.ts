@@ -13,6 +13,8 @@ export interface TrackSubscriptionSetup {
   subscriberSid: string;
   adaptiveStream: boolean;
   streamStates: StreamStates;
+  /** It was bound to a codec, and is no more. */
+  onUnbound: (publication: Publication) => void;
   /** The track ended. */
   onEnded: (subscription: TrackSubscription, publication: Publication) => void;
 }
@@ -157,8 +159,9 @@ export class TrackSubscription implements PublicationSubscriber {
     this.#debounce?.cancel();
     this.#debounce = undefined;
     if (this.#state.name !== 'live') return undefined;
-    const { publication, handle } = this.#state;
+    const { publication, handle, codec } = this.#state;
     this.#state = { name: 'idle' };
+    if (codec !== undefined) this.#setup.onUnbound(publication);
     this.#score = undefined;
     publication.subscribers.delete(this);
     handle.close();

@@ -164,7 +164,14 @@ test('lossy UDP brings the client back over TCP where that is asked for', async 
   const scene = new Scene({ rtc: { ...DEFAULT_ROOM_CONFIG.rtc, fallback } });
   const alice = await scene.active('alice');
   ping(alice, 50n);
-  const report = { down: 1 as DownTrackId, score: 20, lost: false, loss: 0.3, rttMs: 60 };
+  const report = {
+    down: 1 as DownTrackId,
+    score: 20,
+    lost: false,
+    loss: 0.3,
+    rttMs: 60,
+    window: { expected: 0, received: 0, late: 0, jitterUs: 0 },
+  };
   for (let count = 0; count < 20; count++) alice.negotiation.host.onSubscriptionQuality('TR_x', report);
   assert.equal(alice.sink.last('leave').action, LeaveRequest_Action.RESUME);
   assert.equal(preferenceOf(alice), 'tcp');

@@ -16,6 +16,8 @@ import type { Claims, VideoGrant } from '../../auth/grants.ts';
 import type { ConnectionId, Identity, ParticipantSid, RoomName } from '../../lib/ids.ts';
 import type { WorkerId } from '../../media/commands.ts';
 import { ConnectionMetrics } from '../../metrics/connections.ts';
+import { SessionMetrics } from '../../metrics/sessions.ts';
+import { TrackMetrics } from '../../metrics/tracks.ts';
 import type { createNegotiation } from '../../negotiate/negotiation.ts';
 import { DEFAULT_ROOM_CONFIG, type RoomConfig } from '../config.ts';
 import type { RoomContext } from '../context.ts';
@@ -51,6 +53,8 @@ export class Scene {
   readonly store = new MemoryStore();
   readonly tokens: Claims[] = [];
   readonly metrics = new ConnectionMetrics();
+  readonly sessionMetrics = new SessionMetrics();
+  readonly trackMetrics = new TrackMetrics();
   readonly rooms: Rooms;
   readonly host: RoomSessionHost;
   readonly control: RoomControls;
@@ -64,6 +68,8 @@ export class Scene {
       engine: this.engine,
       preferences: new Preferences(this.clock),
       metrics: this.metrics,
+      sessionMetrics: this.sessionMetrics,
+      trackMetrics: this.trackMetrics,
       placement: { place: () => 0 as WorkerId, release: () => {} },
       createNegotiation: (host, options) => {
         if (negotiate !== undefined) return negotiate(this.engine, host, options);
