@@ -45,6 +45,7 @@ import type { Log } from './log/log.ts';
 import type { WorkerId } from './media/commands.ts';
 import { WorkerEngine } from './media/engine.ts';
 import { WorkerPlacement } from './media/placement.ts';
+import { type ClusterFigures, ClusterMetrics } from './metrics/cluster.ts';
 import { ConnectionMetrics } from './metrics/connections.ts';
 import { EdgeMetrics } from './metrics/edge.ts';
 import { MetricsExporter } from './metrics/exporter.ts';
@@ -227,6 +228,7 @@ class SluiceServer implements Server {
       connections: this.#connections,
       sessions: this.#sessions,
       tracks: this.#tracks,
+      cluster: new ClusterMetrics(() => ALONE),
       edge: this.#edge,
       workers: this.#engine.workers,
       workerCounters: async (worker: number) =>
@@ -420,6 +422,21 @@ function describe(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
+/** What a node without others says of its cluster. */
+const ALONE: ClusterFigures = {
+  redisUp: true,
+  redisOutages: 0,
+  leaseValid: true,
+  leasesLost: 0,
+  draining: false,
+  roomsClaimed: 0,
+  roomsLost: 0,
+  nodesGone: 0,
+  nodesAvailable: 1,
+  relayedOut: 0,
+  relayedIn: 0,
+  relaysBroken: 0,
+};
 /** The server whose behaviour this is: some clients choose by it. */
 const LIVEKIT_VERSION = '1.13.5';
 const PROTOCOL = 17;

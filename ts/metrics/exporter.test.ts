@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { ClusterMetrics } from './cluster.ts';
 import { ConnectionMetrics } from './connections.ts';
 import { EdgeMetrics } from './edge.ts';
 import { MetricsExporter } from './exporter.ts';
@@ -18,6 +19,20 @@ const sources = {
   connections: new ConnectionMetrics(),
   sessions: new SessionMetrics(),
   tracks: new TrackMetrics(),
+  cluster: new ClusterMetrics(() => ({
+    redisUp: true,
+    redisOutages: 1,
+    leaseValid: true,
+    leasesLost: 2,
+    draining: false,
+    roomsClaimed: 3,
+    roomsLost: 4,
+    nodesGone: 5,
+    nodesAvailable: 6,
+    relayedOut: 7,
+    relayedIn: 8,
+    relaysBroken: 9,
+  })),
   edge: new EdgeMetrics({ certificates: () => [], refusedConnections: () => 0 }),
 };
 
@@ -27,6 +42,8 @@ test('a scrape shows rooms, participants and what each worker dropped and why', 
   await exporter.listen();
   const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
   assert.match(text, /livekit_participant_total\{node_id="ND_1",node_type="SERVER"\} 5/);
+  assert.match(text, /sluice_node_lease_valid\{.*\} 1/);
+  assert.match(text, /sluice_relayed_sessions\{direction="in",.*\} 8/);
   assert.match(text, /sluice_worker_drops_total\{reason="srtp_rejected",worker="1".*\} 3/);
   const documented = readFileSync(new URL('../../docs/metrics.md', import.meta.url), 'utf8');
   const names = [...text.matchAll(/^# HELP ((?:sluice|livekit)_\w+)/gm)].map(([, name]) => name);

@@ -6,6 +6,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { ClusterMetrics } from './cluster.ts';
 import type { ConnectionMetrics } from './connections.ts';
 import type { EdgeMetrics } from './edge.ts';
 import type { SessionMetrics } from './sessions.ts';
@@ -27,6 +28,7 @@ export interface ExporterSources {
   sessions: SessionMetrics;
   tracks: TrackMetrics;
   edge: EdgeMetrics;
+  cluster: ClusterMetrics;
 }
 
 export interface ExporterSettings {
@@ -47,7 +49,14 @@ export class MetricsExporter {
     this.#registry.setDefaultLabels({ node_id: sources.nodeId, node_type: 'SERVER' });
     addTotals(this.#registry, sources.totals);
     this.#workers = new WorkerMetrics(sources.workers, sources.workerCounters);
-    const groups = [this.#workers, sources.connections, sources.sessions, sources.tracks, sources.edge];
+    const groups = [
+      this.#workers,
+      sources.connections,
+      sources.sessions,
+      sources.tracks,
+      sources.edge,
+      sources.cluster,
+    ];
     for (const metric of groups.flatMap(({ all }) => all)) this.#registry.registerMetric(metric);
     collectDefaultMetrics({ register: this.#registry });
     this.#server = createServer((request, response) => void this.#answer(request, response));
