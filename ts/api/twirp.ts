@@ -123,4 +123,8 @@ const TWIRP: Record<RpcCode, { code: string; status: number }> = {
   unavailable: { code: 'unavailable', status: 503 },
   data_loss: { code: 'data_loss', status: 500 },
   unauthenticated: { code: 'unauthenticated', status: 401 },
+  malformed_result: { code: 'malformed', status: 400 },
+  unprocessable_entity: { code: 'unknown', status: 500 },
+  upstream_server_error: { code: 'internal', status: 500 },
+  upstream_client_error: { code: 'invalid_argument', status: 400 },
 };

@@ -18,19 +18,40 @@ export type RpcCode =
   | 'internal'
   | 'unavailable'
   | 'data_loss'
-  | 'unauthenticated';
+  | 'unauthenticated'
+  | 'malformed_result'
+  | 'unprocessable_entity'
+  | 'upstream_server_error'
+  | 'upstream_client_error';
+
+/** A message that a worker attached to its error, for those who know its type: serialised, and not looked into here. */
+export interface RpcErrorDetail {
+  readonly typeUrl: string;
+  readonly value: Uint8Array;
+}
+
+export interface RpcErrorOptions extends ErrorOptions {
+  readonly details?: readonly RpcErrorDetail[];
+}
 
 export class RpcError extends Error {
   override name = 'RpcError';
   readonly code: RpcCode;
   /** Details by name, for transports that have a place for them. */
   readonly meta: Readonly<Record<string, string>> | undefined;
+  readonly details: readonly RpcErrorDetail[];
 
-  constructor(code: RpcCode, message: string, meta?: Readonly<Record<string, string>>, options?: ErrorOptions) {
+  constructor(code: RpcCode, message: string, meta?: Readonly<Record<string, string>>, options?: RpcErrorOptions) {
     super(message, options);
     this.code = code;
     this.meta = meta;
+    this.details = options?.details ?? [];
   }
+}
+
+/** Whether another node's or worker's word for an error is one of ours. */
+export function isRpcCode(text: string): text is RpcCode {
+  return Object.hasOwn(HTTP_STATUS, text);
 }
 
 /** The status a plain HTTP answer carries for this code, for example when a join is refused before the upgrade. */
@@ -57,4 +78,8 @@ const HTTP_STATUS: Record<RpcCode, number> = {
   unavailable: 503,
   data_loss: 500,
   unauthenticated: 401,
+  malformed_result: 500,
+  unprocessable_entity: 422,
+  upstream_server_error: 502,
+  upstream_client_error: 424,
 };

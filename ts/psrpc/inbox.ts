@@ -1,0 +1,93 @@
+import type { Message, MessageType } from '@bufbuild/protobuf';
+import { ClaimRequest, Response, Stream as WireStream } from '../gen/psrpc_pb.ts';
+import type { Bus } from './bus.ts';
+import { clientChannel } from './channel.ts';
+import { fromWireTime, unseal } from './envelope.ts';
+import type { RpcObserver } from './observer.ts';
+
+/** Who waits for servers' words on one request. */
+export interface Waiting {
+  handleResponse(response: Response): void;
+  handleBid(bid: ClaimRequest): void;
+}
+
+export interface InboxParts {
+  readonly bus: Bus;
+  readonly service: string;
+  readonly clientId: string;
+  readonly now: () => number;
+  readonly observe: RpcObserver;
+}
+
+/** What comes back to a client from the servers of one service. Subscribed when it is first needed. */
+export class Inbox {
+  readonly calls = new Map<string, Waiting>();
+  readonly streams = new Map<string, { handle(message: WireStream): void; abandon(): void }>();
+  readonly #parts: InboxParts;
+  readonly #ends: Promise<() => Promise<void>>[] = [];
+  #answers: Promise<void> | undefined;
+  #streamed: Promise<void> | undefined;
+
+  constructor(parts: InboxParts) {
+    this.#parts = parts;
+  }
+
+  /** Resolves when responses and bids arrive. */
+  async hearAnswers(): Promise<void> {
+    this.#answers ??= Promise.all([
+      this.#hear('RES', Response, (response) => this.#callOf(response.requestId)?.handleResponse(response)),
+      this.#hear('CLAIM', ClaimRequest, (bid) => this.#callOf(bid.requestId)?.handleBid(bid)),
+    ]).then(() => {});
+    try {
+      await this.#answers;
+    } catch (error) {
+      this.#answers = undefined;
+      throw error;
+    }
+  }
+
+  /** Resolves when what servers send on streams arrives. */
+  async hearStreams(): Promise<void> {
+    this.#streamed ??= this.#hear('STR', WireStream, (message) => this.#handleStream(message));
+    try {
+      await this.#streamed;
+    } catch (error) {
+      this.#streamed = undefined;
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const stream of [...this.streams.values()]) stream.abandon();
+    const ends = await Promise.allSettled(this.#ends);
+    await Promise.allSettled(ends.map((end) => (end.status === 'fulfilled' ? end.value() : undefined)));
+  }
+
+  async #hear<T extends Message<T>>(
+    what: 'RES' | 'CLAIM' | 'STR',
+    type: MessageType<T>,
+    onMessage: (message: T) => void,
+  ): Promise<void> {
+    const { bus, service, clientId, observe } = this.#parts;
+    const subscribing = bus.subscribe(clientChannel(service, clientId, what), (payload) => {
+      const message = unseal(payload, type);
+      if (message === undefined) observe.dropped(service, 'junk');
+      else onMessage(message);
+    });
+    this.#ends.push(subscribing);
+    await subscribing;
+  }
+
+  #callOf(requestId: string): Waiting | undefined {
+    const call = this.calls.get(requestId);
+    if (call === undefined) this.#parts.observe.dropped(this.#parts.service, 'late');
+    return call;
+  }
+
+  #handleStream(message: WireStream): void {
+    const { now, observe, service } = this.#parts;
+    const stream = this.streams.get(message.streamId);
+    if (stream === undefined || now() >= fromWireTime(message.expiry)) observe.dropped(service, 'late');
+    else stream.handle(message);
+  }
+}
