@@ -17,6 +17,7 @@ import {
   type TrackPublishOptions,
   VideoQuality,
 } from 'livekit-client';
+import { publishDataTrack, readDataTrack, sendUnlabeled } from './data.ts';
 import { paintedTrack, type Seen, Watcher } from './picture.ts';
 import { Ear, tone } from './sound.ts';
 
@@ -203,6 +204,19 @@ export class PageClient {
       `${name} ${wanted ?? ''}`,
       timeout,
     ).then((found) => found.value);
+  }
+
+  sendUnlabeled(text: string): Promise<void> {
+    return sendUnlabeled(this.room, text);
+  }
+
+  publishDataTrack(name: string): Promise<void> {
+    return publishDataTrack(this.room, name);
+  }
+
+  async readDataTrack(identity: string, name: string): Promise<void> {
+    await this.until(() => this.room.remoteParticipants.get(identity), `${identity} is there`);
+    await readDataTrack(this.room, identity, name);
   }
 
   /** How often something happened that nobody waited for. */

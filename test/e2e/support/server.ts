@@ -44,7 +44,8 @@ export async function startServer(extra: Record<string, unknown> = {}): Promise<
   };
 }
 
-function defaults(port: number): Record<string, unknown> {
+/** What every server under test is told. */
+export function defaults(port: number): Record<string, unknown> {
   const rtc: Record<string, unknown> = {
     port_range_start: 50_000,
     port_range_end: 60_000,
@@ -75,11 +76,18 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Starts the server under test with these arguments; `inside` are the words before the command that put it elsewhere. */
-export function spawnServer(args: string[], env: NodeJS.ProcessEnv = {}, inside: readonly string[] = []) {
-  const other = process.env.E2E_SERVER;
+/**
+ * Starts the server under test with these arguments; `inside` are the words before the command that put it elsewhere, `other`
+ * is the binary of another server, empty for ours.
+ */
+export function spawnServer(
+  args: string[],
+  env: NodeJS.ProcessEnv = {},
+  inside: readonly string[] = [],
+  other = process.env.E2E_SERVER ?? '',
+) {
   const ours = process.env.E2E_BUILT ? ['dist/main.js'] : ['--import', 'tsx', 'ts/main.ts'];
-  const [command, ...first] = [...inside, ...(other === undefined ? [process.execPath, ...ours] : [other])];
+  const [command, ...first] = [...inside, ...(other === '' ? [process.execPath, ...ours] : [other])];
   const child = spawn(command ?? '', [...first, ...args], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
