@@ -93,6 +93,7 @@ export class RequestHandler<Req extends Message<Req>, Res extends Message<Res>> 
     for (const decide of [...this.#bids.values()]) decide(undefined);
     await ended;
     await Promise.all([...this.#running]);
+    await this.#wind();
   }
 
   /** Once ended: lets go of what nothing needs any more. */
@@ -131,13 +132,16 @@ export class RequestHandler<Req extends Message<Req>, Res extends Message<Res>> 
       observe.dropped(this.#labels.service, 'overflow');
       return;
     }
-    const run = this.#run(payload, request)
-      .catch((error: unknown) => this.#complain(error, 'a request could not be answered'))
-      .finally(() => {
+    const run = this.#run(payload, request).catch((error: unknown) =>
+      this.#complain(error, 'a request could not be answered'),
+    );
+    this.#running.add(run);
+    run
+      .then(() => {
         this.#running.delete(run);
         return this.#wind();
-      });
-    this.#running.add(run);
+      })
+      .catch((error: unknown) => this.#complain(error, 'still subscribed'));
   }
 
   async #run(payload: Uint8Array, wire: Request): Promise<void> {

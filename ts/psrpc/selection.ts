@@ -73,19 +73,13 @@ export class Bids {
 
   #decide(): void {
     this.close();
-    if (this.#best !== undefined) {
-      this.#choose(this.#best.serverId);
-      return;
-    }
-    if (this.#refusal !== undefined) {
-      this.#fail(this.#refusal);
-      return;
-    }
-    if (this.#count === 0) {
-      this.#fail(noResponse());
-      return;
-    }
-    this.#fail(new RpcError('unavailable', `no servers available (received ${this.#count} responses)`));
+    if (this.#best !== undefined) this.#choose(this.#best.serverId);
+    else this.#fail(this.#refusal ?? this.#nobody());
+  }
+
+  #nobody(): RpcError {
+    if (this.#count === 0) return noResponse();
+    return new RpcError('unavailable', `no servers available (received ${this.#count} responses)`);
   }
 }
 

@@ -3,7 +3,7 @@ import { Stream as WireStream } from '../gen/psrpc_pb.ts';
 import { newGuid } from '../lib/guid.ts';
 import type { RpcError } from '../lib/rpc-error.ts';
 import { bytesOf, parse, wireTime } from './envelope.ts';
-import { asRpcError, codeOf, fromWire, isStreamClosed, streamClosed, timedOut, toWire } from './failure.ts';
+import { codeOf, fromWire, isStreamClosed, streamClosed, timedOut, toWire } from './failure.ts';
 import type { RpcLog } from './log.ts';
 import type { RpcObserver, StreamLabels } from './observer.ts';
 
@@ -20,7 +20,7 @@ export interface RpcStream<Send extends Message<Send>, Receive extends Message<R
    * once, whichever side closed: with what went wrong, or with nothing where the stream was simply ended.
    */
   listen(onMessage: (message: Receive) => void, onClosed: (error: RpcError | undefined) => void): void;
-  /** Tells the far side. Idempotent. */
+  /** Tells the far side. Idempotent. What was sent before may still be acknowledged, unless there is an error. */
   close(error?: RpcError): void;
 }
 
@@ -112,6 +112,7 @@ export class StreamEnd<Send extends Message<Send>, Receive extends Message<Recei
     const { code, error: text } = toWire(cause);
     const body = { case: 'close', value: { code, error: text } } as const;
     this.#publish(newGuid('REQ_'), body, this.#parts.timeoutMs);
+    if (error !== undefined) this.#settleAll(error);
     this.#forgetWhenAcked();
     this.#closed(cause);
   }
@@ -119,7 +120,7 @@ export class StreamEnd<Send extends Message<Send>, Receive extends Message<Recei
   /** Closes, and waits for no ack any more. */
   abandon(error?: RpcError): void {
     this.close(error);
-    for (const settle of [...this.#unacked.values()]) settle(this.#cause);
+    this.#settleAll(this.#cause);
   }
 
   /** A message from the far side that is in time. Does not throw. */
@@ -141,7 +142,7 @@ export class StreamEnd<Send extends Message<Send>, Receive extends Message<Recei
   ack(requestId: string, sentAt: bigint, expiry: bigint): void {
     const { id, publish } = this.#parts;
     const ack = new WireStream({ streamId: id, requestId, sentAt, expiry, body: { case: 'ack', value: {} } });
-    publish(ack).catch((error: unknown) => this.#complain(error, 'a stream message was not acknowledged'));
+    publish(ack).catch((error: unknown) => this.#complain('debug', error, 'a stream message was not acknowledged'));
   }
 
   /** Whether the message is with whoever reads; what is not acknowledged the far side may send again. */
@@ -167,7 +168,7 @@ export class StreamEnd<Send extends Message<Send>, Receive extends Message<Recei
   #handleClose(cause: RpcError): void {
     if (this.#state === 'forgotten') return;
     this.#state = 'forgotten';
-    for (const settle of [...this.#unacked.values()]) settle(cause);
+    this.#settleAll(cause);
     this.#parts.forget();
     this.#closed(cause);
   }
@@ -179,6 +180,10 @@ export class StreamEnd<Send extends Message<Send>, Receive extends Message<Recei
     const { observe, labels } = this.#parts;
     observe.streamClosed(labels);
     this.#tellClosed(cause);
+  }
+
+  #settleAll(error: unknown): void {
+    for (const settle of [...this.#unacked.values()]) settle(error);
   }
 
   #forgetWhenAcked(): void {
@@ -208,7 +213,8 @@ export class StreamEnd<Send extends Message<Send>, Receive extends Message<Recei
     const { id, publish, now } = this.#parts;
     const sentAt = now();
     const times = { sentAt: wireTime(sentAt), expiry: wireTime(sentAt + timeoutMs) };
-    const failed = onError ?? ((error: unknown) => this.#complain(error, 'a stream was not closed at the far side'));
+    const failed =
+      onError ?? ((error: unknown) => this.#complain('debug', error, 'a stream was not closed at the far side'));
     publish(new WireStream({ streamId: id, requestId, ...times, body })).catch(failed);
   }
 
@@ -216,7 +222,7 @@ export class StreamEnd<Send extends Message<Send>, Receive extends Message<Recei
     try {
       this.#listener?.onMessage(message);
     } catch (error) {
-      this.#complain(error, 'a stream message could not be handled');
+      this.#complain('warn', error, 'a stream message could not be handled');
     }
   }
 
@@ -228,13 +234,13 @@ export class StreamEnd<Send extends Message<Send>, Receive extends Message<Recei
     try {
       listener.onClosed(isStreamClosed(cause) ? undefined : cause);
     } catch (error) {
-      this.#complain(error, 'the end of a stream could not be handled');
+      this.#complain('warn', error, 'the end of a stream could not be handled');
     }
   }
 
-  #complain(error: unknown, text: string): void {
+  #complain(level: 'debug' | 'warn', error: unknown, text: string): void {
     const { id, labels, log } = this.#parts;
-    log.warn({ service: labels.service, method: labels.method, streamID: id, error: asRpcError(error) }, text);
+    log[level]({ service: labels.service, method: labels.method, streamID: id, error }, text);
   }
 }
 

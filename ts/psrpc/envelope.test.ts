@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Msg, Request, Response, Stream } from '../gen/psrpc_pb.ts';
+import { fromWireTime, seal, unseal, wireTime } from './envelope.ts';
+
+const request = new Request({
+  requestId: 'REQ_a',
+  clientId: 'CLI_a',
+  sentAt: wireTime(1_700_000_000_000),
+  expiry: wireTime(1_700_000_003_000),
+  metadata: { key: 'value' },
+  rawRequest: Uint8Array.of(1, 2, 3),
+});
+
+test('a message is read as it was written', () => {
+  const read = unseal(seal(request), Request);
+  assert.deepEqual(read, request);
+  assert.equal(fromWireTime(read?.expiry ?? 0n), 1_700_000_003_000);
+});
+
+test('the name of a message is what stands behind the last slash', () => {
+  const sealed = Msg.fromBinary(seal(request));
+  assert.equal(sealed.typeUrl, 'type.googleapis.com/internal.Request');
+  sealed.typeUrl = 'internal.Request';
+  assert.ok(unseal(sealed.toBinary(), Request) !== undefined);
+});
+
+test('a message of another type is none', () => {
+  assert.equal(unseal(seal(request), Response), undefined);
+});
+
+test('bytes that were changed, cut or made up never throw', () => {
+  const random = sequence(7);
+  const stream = new Stream({
+    streamId: 'STR_a',
+    body: { case: 'open', value: { nodeId: 'n', metadata: { a: 'b' } } },
+  });
+  const seeds = [seal(request), seal(stream), seal(new Response({ errorDetails: [{ typeUrl: 'a/b' }] }))];
+  let understood = 0;
+  for (let round = 0; round < 20_000; round += 1) {
+    const bytes = (seeds[round % seeds.length] ?? seal(request)).slice(0);
+    for (let changes = random() % 4; changes >= 0; changes -= 1) bytes[random() % bytes.length] = random() % 256;
+    const cut = random() % 3 === 0 ? bytes.subarray(0, random() % bytes.length) : bytes;
+    for (const type of [Request, Response, Stream]) {
+      const read = unseal(cut, type as typeof Request);
+      if (read !== undefined) understood += 1;
+    }
+    const noise = Uint8Array.from({ length: random() % 64 }, () => random() % 256);
+    unseal(noise, Request);
+  }
+  assert.ok(understood > 0);
+});
+
+/** Numbers that look random and are the same in every run. */
+function sequence(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state >>> 8;
+  };
+}
