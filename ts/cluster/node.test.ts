@@ -2,16 +2,17 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import type { NodeId, RoomName } from '../lib/ids.ts';
 import { LocalBus } from '../psrpc/local-bus.ts';
+import { LocalKeyspace } from './local-keyspace.ts';
 import { LocalRouter } from './local-router.ts';
-import { LocalStore } from './local-store.ts';
 import { LocalNode } from './node.ts';
+import { KeyspaceStore } from './store.ts';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('node', () => {
   const setUp = (t: TestContext) => {
     t.mock.timers.enable({ apis: ['setInterval', 'Date'], now: 1_000_000 });
-    const store = new LocalStore();
+    const store = new KeyspaceStore(new LocalKeyspace());
     const bus = new LocalBus();
     const node = new LocalNode({
       id: 'ND_x' as NodeId,

@@ -1,16 +1,20 @@
 /**
- * Where rooms and nodes are known. Each interface has a local implementation, and one over Redis with livekit-server's
- * keys; single node is not a special case for anybody else.
+ * Where rooms and nodes are known: under livekit-server's keys in a keyspace that is in this process or in Redis, so that
+ * single node is not a special case for anybody else.
  */
 
+import type { PlainMessage } from '@bufbuild/protobuf';
 import type {
+  AgentDispatch,
   AutoParticipantEgress,
   AutoTrackEgress,
+  Job,
   ParticipantInfo,
   PlayoutDelay,
   Room,
   RoomAgentDispatch,
 } from '@livekit/protocol';
+import type { NodeStatsRate as WireRate, NodeStats as WireStats } from '../gen/cluster_pb.ts';
 import type { Identity, NodeId, RoomName } from '../lib/ids.ts';
 
 /** What the cluster remembers about a room besides what clients see. */
@@ -51,23 +55,31 @@ export interface ParticipantStore {
   remove(room: RoomName, identity: Identity): Promise<void>;
 }
 
+/** Which agents rooms of the whole cluster called for, and their jobs. Values are copies in both directions. */
+export interface DispatchStore {
+  /** Each with its jobs. */
+  list(room: RoomName): Promise<AgentDispatch[]>;
+  /** Writes the dispatch without its jobs, which are written each on its own. */
+  store(dispatch: AgentDispatch): Promise<void>;
+  /** Leaves its jobs alone. Idempotent. */
+  remove(room: RoomName, id: string): Promise<void>;
+  /** Without their room; of their participant the identity alone. */
+  listJobs(room: RoomName): Promise<Job[]>;
+  /** Rejects with `invalid_argument` where the job names no room. */
+  storeJob(job: Job): Promise<void>;
+  /** Idempotent. */
+  removeJob(room: RoomName, id: string): Promise<void>;
+}
+
 export type NodeState = 'startingUp' | 'serving' | 'shuttingDown' | 'suspended';
 
-export interface NodeStats {
-  /** Unix seconds. */
-  startedAt: number;
-  updatedAt: number;
-  numRooms: number;
-  numClients: number;
-  numTracksIn: number;
-  numTracksOut: number;
-  numCpus: number;
-  loadAvgLast1min: number;
-  loadAvgLast5min: number;
-  loadAvgLast15min: number;
-  memoryUsed: number;
-  memoryTotal: number;
-}
+/** As livekit-server's nodes tell each other: counters run from the node's start, times are Unix seconds. */
+export type NodeStats = Numbers<Omit<PlainMessage<WireStats>, 'rates'>> & { rates: NodeStatsRate[] };
+
+/** What changed over one interval: figures per second, beside loads as they are at its end. */
+export type NodeStatsRate = Numbers<PlainMessage<WireRate>>;
+
+type Numbers<Fields> = { [Name in keyof Fields]: Fields[Name] extends bigint ? number : Fields[Name] };
 
 export interface ClusterNode {
   id: NodeId;
@@ -91,10 +103,42 @@ export interface Store {
   readonly rooms: RoomStore;
   readonly participants: ParticipantStore;
   readonly nodes: NodeDirectory;
+  readonly dispatches: DispatchStore;
 }
 
 /** Finds the node of a room. `Host` is what a node offers to others: here itself, from another node a proxy. */
 export interface Router<Host> {
   /** The room's host; a room without a (living) node gets one, `preferred` if given. */
   hostForRoom(room: RoomName, preferred?: NodeId): Promise<Host>;
+}
+
+/** The other nodes as this one sees them. */
+export interface Members {
+  readonly self: NodeId;
+  /** Every node with a record, this one among them; those known to be dead are left out. */
+  list(): Promise<ClusterNode[]>;
+  /** Hears of each node that is certainly dead, once. The returned function ends it. */
+  onGone(listener: (node: NodeId) => void): () => void;
+}
+
+/**
+ * Which rooms this node may host and write about. A room is owned by one node of the cluster, and by nobody while its
+ * owner's right is in doubt (docs/adr/0006-leases.md).
+ */
+export interface RoomOwnership {
+  /** Makes the room this node's own; rejects with `unavailable` where it is another's, or nobody can say. */
+  claim(room: RoomName): Promise<void>;
+  /** Whether the room is this node's own at this instant. Nothing is written about a room that is not. */
+  holds(room: RoomName): boolean;
+  /** Gives the room up; what the store still has of it is removed first if `remove`. Never rejects. */
+  release(room: RoomName, remove: boolean): Promise<void>;
+}
+
+/** What a node does with the rooms that it hosts when their ownership changes under it. */
+export interface OwnedRooms {
+  hosted(): Iterable<RoomName>;
+  /** Ours again, perhaps in an empty store: everything about it is written anew. */
+  republish(room: RoomName): void;
+  /** Another's meanwhile: its participants are told to reconnect, and the store is left alone. */
+  lost(room: RoomName): Promise<void>;
 }

@@ -149,7 +149,7 @@ export class RedisProcess {
 }
 
 function open(port: number, settings: RedisOptions): Redis {
-  const options: RedisOptions = {
+  const options: RedisOptions & { replyMapping?: 'legacy' } = {
     host: '127.0.0.1',
     port,
     protocol: 2,
@@ -157,6 +157,7 @@ function open(port: number, settings: RedisOptions): Redis {
     retryStrategy: () => 20,
     connectTimeout: 2000,
     ...settings,
+    replyMapping: 'legacy',
   };
   const redis = new Redis(options);
   redis.on('error', () => {});
