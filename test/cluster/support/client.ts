@@ -117,7 +117,10 @@ export class Client {
   }
 
   async hears(text: string, timeout = 10_000): Promise<void> {
-    await until(`${this.identity} hears "${text}"`, () => this.texts.includes(text), timeout);
+    const heard = () => this.texts.includes(text);
+    await until(`${this.identity} hears "${text}"`, heard, timeout).catch((error: Error) => {
+      throw new Error(`${error.message}; heard ${JSON.stringify(this.texts)}`);
+    });
   }
 
   /** Forgets gaps so far; those of the time from here on are asked with `gap`. */
