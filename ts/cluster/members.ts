@@ -1,0 +1,48 @@
+import type { NodeId } from '../lib/ids.ts';
+import type { ClusterNode, Members, NodeDirectory } from './types.ts';
+import type { LeaseWatch } from './watch.ts';
+
+export interface MembersParts {
+  readonly self: NodeId;
+  readonly directory: NodeDirectory;
+  /** Undefined without Redis: then nobody else is there. */
+  readonly watch: LeaseWatch | undefined;
+  readonly now: () => Date;
+}
+
+/** The nodes of the cluster: Sluice nodes by their leases, those of livekit-server by their records (livekit-facts 8). */
+export class ClusterMembers implements Members {
+  readonly self: NodeId;
+  readonly #parts: MembersParts;
+  /** For metrics: nodes that could be given rooms when they were last listed. */
+  available = 1;
+
+  constructor(parts: MembersParts) {
+    this.self = parts.self;
+    this.#parts = parts;
+  }
+
+  async list(): Promise<ClusterNode[]> {
+    const { directory, watch } = this.#parts;
+    const all = await directory.list();
+    const living = all.filter(({ id }) => id === this.self || watch?.standing(id) !== 'missing');
+    this.available = living.filter((node) => node.state === 'serving' && this.isAvailable(node)).length;
+    return living;
+  }
+
+  /**
+   * Whether a node is there to be used. The record of a node of livekit-server is judged by the time of day, as its own
+   * kind does; a lease needs no clock that agrees with ours.
+   */
+  isAvailable(node: ClusterNode): boolean {
+    const standing = node.id === this.self ? 'alive' : (this.#parts.watch?.standing(node.id) ?? 'unknown');
+    if (standing !== 'unknown') return standing === 'alive';
+    return this.#parts.now().getTime() / 1000 - node.stats.updatedAt < AVAILABLE_SECONDS;
+  }
+
+  onGone(listener: (node: NodeId) => void): () => void {
+    return this.#parts.watch?.onGone(listener) ?? (() => {});
+  }
+}
+
+const AVAILABLE_SECONDS = 5;

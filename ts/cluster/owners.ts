@@ -1,0 +1,238 @@
+/**
+ * Which node owns which room: a hash in Redis that is changed by comparing writes only. An entry counts while its node
+ * has the lease of its epoch; once that is certainly gone, the room may be taken (docs/adr/0006-leases.md).
+ *
+ * ```
+ *          claim                    lease lapses                    lease anew, swap won
+ * nobody's ─────► ours (held) ───────────────────► ours (in doubt) ──────────────────────► ours (held), republished
+ *    ▲                │ release                          │ another's meanwhile
+ *    └────────────────┘                                  └────────────────────────────────► lost: participants told
+ * ```
+ */
+
+import type { NodeId, RoomName } from '../lib/ids.ts';
+import { RpcError } from '../lib/rpc-error.ts';
+import type { Clock, Timer } from '../room/clock.ts';
+import type { Keyspace } from './keyspace.ts';
+import { type Acquired, decode, type NodeLease, RENEW_MS, SETTLING_KEY, SETTLING_MS, VALID_MS } from './lease.ts';
+import type { OwnedRooms, RoomOwnership } from './types.ts';
+import type { LeaseWatch } from './watch.ts';
+
+export interface Owner {
+  readonly node: NodeId;
+  readonly epoch: number;
+}
+
+export interface OwnersParts {
+  readonly keyspace: Keyspace;
+  readonly self: NodeId;
+  readonly lease: NodeLease;
+  readonly watch: LeaseWatch;
+  /** Monotonic. */
+  readonly clock: Clock;
+  /** What a node without leases, one of livekit-server, has; undefined where no such node holds the room. */
+  readonly foreignOwner: (room: RoomName) => Promise<NodeId | undefined>;
+  /** Tells livekit-server's nodes where the room is. */
+  readonly assign: (room: RoomName) => Promise<void>;
+  /** Removes what the store has of a room. */
+  readonly removeRoom: (room: RoomName) => Promise<void>;
+  readonly onError: (error: unknown) => void;
+}
+
+export class RoomOwners implements RoomOwnership {
+  readonly #parts: OwnersParts;
+  /** Rooms claimed, under which epoch. */
+  readonly #owned = new Map<RoomName, number>();
+  /** Ended here while in doubt: to be given up, and removed from the store, when they are ours again. */
+  readonly #abandoned = new Map<RoomName, { readonly remove: boolean }>();
+  #rooms: OwnedRooms | undefined;
+  #stopLease: (() => void) | undefined;
+  #reclaiming: Promise<void> | undefined;
+  #retry: Timer | undefined;
+  #again = false;
+  #stopped = false;
+  /** For metrics. */
+  claimed = 0;
+  lost = 0;
+
+  constructor(parts: OwnersParts) {
+    this.#parts = parts;
+  }
+
+  /** Rooms that are hosted here from now on are claimed again with each fresh lease. */
+  start(rooms: OwnedRooms): void {
+    this.#rooms = rooms;
+    this.#stopLease = this.#parts.lease.onAcquired((acquired) => this.#onLease(acquired));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#stopLease?.();
+    this.#retry?.cancel();
+    await this.#reclaiming;
+  }
+
+  holds(room: RoomName): boolean {
+    const { lease } = this.#parts;
+    return lease.valid && this.#owned.get(room) === lease.epoch;
+  }
+
+  /** Who is written down; undefined for nobody. */
+  async ownerOf(room: RoomName): Promise<Owner | undefined> {
+    return parseOwner(await this.#parts.keyspace.hashGet(OWNERS_KEY, room));
+  }
+
+  async claim(room: RoomName): Promise<void> {
+    const { clock, keyspace } = this.#parts;
+    if (this.holds(room)) return;
+    if (!keyspace.link.up) throw new RpcError('unavailable', 'redis is not available: no room can be taken');
+    const deadline = clock.now() + CLAIM_MS;
+    for (;;) {
+      const outcome = await this.#tryClaim(room, false);
+      if (outcome === 'ours') break;
+      if (outcome === 'theirs') throw new RpcError('unavailable', 'the room is on another node');
+      if (this.#stopped || clock.now() >= deadline) throw new RpcError('unavailable', 'no node can take the room yet');
+      await pause(clock, CLAIM_RETRY_MS);
+    }
+    this.#abandoned.delete(room);
+    this.claimed += 1;
+  }
+
+  async release(room: RoomName, remove: boolean): Promise<void> {
+    const { removeRoom, onError, keyspace, self } = this.#parts;
+    const epoch = this.#owned.get(room);
+    if (epoch === undefined) return;
+    try {
+      if (!this.holds(room)) throw new RpcError('unavailable', 'the lease has lapsed');
+      if (remove) await removeRoom(room);
+      // Last, so that nobody takes a room of which something is left.
+      this.#owned.delete(room);
+      await keyspace.hashSwap(OWNERS_KEY, room, formatOwner({ node: self, epoch }), undefined);
+    } catch (error) {
+      this.#owned.delete(room);
+      this.#abandoned.set(room, { remove });
+      onError(error);
+      this.#retryLater(RENEW_MS);
+    }
+  }
+
+  /**
+   * `wait` where it is neither ours nor certainly another's yet. Rejects with `unavailable` where Redis does not answer.
+   * A `former` owner need not wait until an emptied keyspace has settled.
+   */
+  async #tryClaim(room: RoomName, former: boolean): Promise<'ours' | 'theirs' | 'wait'> {
+    const { keyspace, lease, self, foreignOwner } = this.#parts;
+    const { epoch } = lease;
+    if (!lease.valid) return 'wait';
+    const current = await keyspace.hashGet(OWNERS_KEY, room);
+    const owner = parseOwner(current);
+    if (owner === undefined && !former && (await keyspace.get(SETTLING_KEY)) !== undefined) return 'wait';
+    if (owner !== undefined && owner.node !== self) {
+      const standing = await this.#standing(owner.node);
+      if (standing !== 'gone') return standing === 'alive' ? 'theirs' : 'wait';
+    }
+    if ((owner === undefined || owner.node !== self) && (await foreignOwner(room)) !== undefined) return 'theirs';
+    const mine = formatOwner({ node: self, epoch });
+    if (!(await keyspace.hashSwap(OWNERS_KEY, room, current, mine))) return 'wait';
+    // Only now is it certain that the keyspace we wrote to is the one that our lease is in.
+    if ((await lease.confirm(epoch)) && (former || owner !== undefined || !(await this.#settling()))) {
+      this.#owned.set(room, epoch);
+      return 'ours';
+    }
+    await keyspace.hashSwap(OWNERS_KEY, room, mine, current);
+    return 'wait';
+  }
+
+  async #settling(): Promise<boolean> {
+    return (await this.#parts.keyspace.get(SETTLING_KEY)) !== undefined;
+  }
+
+  async #standing(node: NodeId): Promise<'alive' | 'missing' | 'gone'> {
+    const { watch } = this.#parts;
+    if (await watch.isGone(node)) return 'gone';
+    return watch.standing(node) === 'alive' ? 'alive' : 'missing';
+  }
+
+  #onLease({ emptied, uninterrupted }: Acquired): void {
+    // Others may have been within their rights in what was lost, and get the time to write it down again.
+    if (emptied && !uninterrupted) this.#retryLater(VALID_MS + 100);
+    else this.#reclaimAll();
+  }
+
+  #retryLater(delayMs: number): void {
+    if (this.#stopped) return;
+    this.#retry?.cancel();
+    this.#retry = this.#parts.clock.after(delayMs, () => this.#reclaimAll());
+  }
+
+  #reclaimAll(): void {
+    if (this.#stopped) return;
+    if (this.#reclaiming !== undefined) {
+      this.#again = true;
+      return;
+    }
+    this.#reclaiming = this.#reclaim()
+      .then((whole) => {
+        if (!whole) this.#retryLater(RENEW_MS);
+      })
+      .catch((error) => {
+        this.#parts.onError(error);
+        this.#retryLater(RENEW_MS);
+      })
+      .finally(() => {
+        this.#reclaiming = undefined;
+        if (!this.#again) return;
+        this.#again = false;
+        this.#reclaimAll();
+      });
+  }
+
+  /** Whether every room is settled, one way or the other. */
+  async #reclaim(): Promise<boolean> {
+    let whole = true;
+    for (const [room, { remove }] of [...this.#abandoned]) {
+      const outcome = await this.#tryClaim(room, true);
+      if (outcome === 'wait') whole = false;
+      else this.#abandoned.delete(room);
+      if (outcome === 'ours') await this.release(room, remove);
+    }
+    for (const room of this.#rooms?.hosted() ?? []) {
+      // Rooms on their way in are claimed by who makes them.
+      if (this.holds(room) || !this.#owned.has(room)) continue;
+      const outcome = await this.#tryClaim(room, true);
+      if (outcome === 'wait') whole = false;
+      else if (outcome === 'ours') await this.#regained(room);
+      else await this.#loses(room);
+    }
+    return whole;
+  }
+
+  async #regained(room: RoomName): Promise<void> {
+    await this.#parts.assign(room);
+    this.#rooms?.republish(room);
+  }
+
+  async #loses(room: RoomName): Promise<void> {
+    this.lost += 1;
+    this.#owned.delete(room);
+    await this.#rooms?.lost(room);
+  }
+}
+
+export function formatOwner({ node, epoch }: Owner): string {
+  return `${node}/${epoch}`;
+}
+
+export function parseOwner(value: Uint8Array | undefined): Owner | undefined {
+  const match = /^(.+)\/(\d+)$/.exec(decode(value) ?? '');
+  return match === null ? undefined : { node: match[1] as NodeId, epoch: Number(match[2]) };
+}
+
+function pause(clock: Clock, ms: number): Promise<void> {
+  return new Promise((resolve) => clock.after(ms, resolve));
+}
+
+export const OWNERS_KEY = 'sluice:owners';
+const CLAIM_RETRY_MS = 250;
+/** Long enough for a dead owner to be found dead, and for an emptied keyspace to settle. */
+const CLAIM_MS = SETTLING_MS + 3000;
