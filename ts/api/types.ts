@@ -10,6 +10,10 @@ import type {
   CreateRoomRequest,
   DeleteAgentDispatchRequest,
   DeleteRoomRequest,
+  EgressInfo,
+  IngressInfo,
+  IngressState,
+  ListEgressRequest,
   MuteRoomTrackRequest,
   MuteRoomTrackResponse,
   ParticipantInfo,
@@ -62,4 +66,27 @@ export interface RoomDirectory {
   listRooms(names: RoomName[] | undefined): Promise<Room[]>;
   listParticipants(room: RoomName): Promise<ParticipantInfo[]>;
   loadParticipant(room: RoomName, identity: Identity): Promise<ParticipantInfo | undefined>;
+}
+
+/** What is known of recordings and streams, the whole cluster's. */
+export interface EgressRecords {
+  /** One that is known already stays as it is. */
+  create(info: EgressInfo): Promise<void>;
+  /** An unknown id is `not_found` "egress does not exist". */
+  get(id: string): Promise<EgressInfo>;
+  /** One by its id, which must be known; else all, or a room's, or of these those that have not ended. */
+  list(filter: Pick<ListEgressRequest, 'egressId' | 'roomName' | 'active'>): Promise<EgressInfo[]>;
+}
+
+/** What is known of streams that come in, the whole cluster's. */
+export interface IngressRecords {
+  create(info: IngressInfo): Promise<void>;
+  /** With its state; an unknown id is `not_found` "ingress does not exist". */
+  get(id: string): Promise<IngressInfo>;
+  /** All, or those of one room. */
+  list(room: RoomName | undefined): Promise<IngressInfo[]>;
+  /** Everything but the state. */
+  update(info: IngressInfo): Promise<void>;
+  updateState(id: string, state: IngressState): Promise<void>;
+  remove(info: IngressInfo): Promise<void>;
 }
