@@ -190,7 +190,8 @@ export const IOInfo = {
   GetEgress: queue('IOInfo', 'GetEgress', rpc.GetEgressRequest, EgressInfo),
   ListEgress: queue('IOInfo', 'ListEgress', ListEgressRequest, ListEgressResponse),
   UpdateMetrics: queue('IOInfo', 'UpdateMetrics', rpc.UpdateMetricsRequest, Empty),
-  CreateIngress: queue('IOInfo', 'CreateIngress', IngressInfo, Empty),
+  /** Newer workers read the info that came of it, older ones nothing. */
+  CreateIngress: queue('IOInfo', 'CreateIngress', IngressInfo, rpc.GetIngressInfoResponse),
   GetIngressInfo: queue('IOInfo', 'GetIngressInfo', rpc.GetIngressInfoRequest, rpc.GetIngressInfoResponse),
   UpdateIngressState: queue('IOInfo', 'UpdateIngressState', rpc.UpdateIngressStateRequest, Empty),
   GetSIPTrunkAuthentication: queue(
