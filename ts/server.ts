@@ -11,20 +11,16 @@ import { networkInterfaces } from 'node:os';
 import { extname } from 'node:path';
 import { ServerInfo, ServerInfo_Edition } from '@livekit/protocol';
 import { logAddresses, type NodeAddresses, nodeAddresses } from './addresses.ts';
-import { agentDispatchService } from './api/agent-dispatch-service.ts';
-import { roomService } from './api/room-service.ts';
-import { type HostControls, RoutedControls } from './api/routed-controls.ts';
-import { TwirpRouter, type TwirpService } from './api/twirp.ts';
-import type { RoomDirectory } from './api/types.ts';
-import { unconnectedServices } from './api/unconnected-services.ts';
+import { RoutedControls } from './api/routed-controls.ts';
+import type { HostControls } from './api/types.ts';
+import { addApi } from './api-root.ts';
 import { Keys } from './auth/keys.ts';
 import { mintRefreshToken } from './auth/token.ts';
 import { apiCertificate, turnCertificate } from './certificate-settings.ts';
-import { LocalKeyspace } from './cluster/local-keyspace.ts';
 import { LocalRouter } from './cluster/local-router.ts';
 import { LocalNode } from './cluster/node.ts';
-import { KeyspaceStore } from './cluster/store.ts';
 import type { Router } from './cluster/types.ts';
+import { ClusterLinks } from './cluster-root.ts';
 import type { Config } from './config/schema.ts';
 import { fileLimitWarning } from './file-limit.ts';
 import { chooseHttpApp } from './http/choose.ts';
@@ -34,7 +30,6 @@ import { pipeline } from './http/pipeline.ts';
 import { Routes } from './http/routes.ts';
 import { addSignalRoutes } from './http/signal-routes.ts';
 import type { StaticFile } from './http/static.ts';
-import { addTwirpRoutes } from './http/twirp-routes.ts';
 import type { HttpApp, HttpSettings, ListenAddress } from './http/types.ts';
 import { type Certificate, type CertificateSource, checkPair, readPair } from './lib/certificate.ts';
 import { CertificateFiles } from './lib/certificate-files.ts';
@@ -54,14 +49,13 @@ import { SessionMetrics } from './metrics/sessions.ts';
 import { TrackMetrics } from './metrics/tracks.ts';
 import { createNegotiation } from './negotiate/negotiation.ts';
 import { assertPortsFree } from './ports.ts';
-import { LocalBus } from './psrpc/local-bus.ts';
 import { systemClock } from './room/clock.ts';
 import type { RoomContext } from './room/context.ts';
 import { Preferences } from './room/preferences.ts';
 import { RoomControls } from './room/room-control.ts';
 import { Rooms } from './room/rooms.ts';
 import { RoomSessionHost } from './room/session-host.ts';
-import { apiLimits, engineSettings, roomSettings } from './settings.ts';
+import { engineSettings, roomSettings } from './settings.ts';
 import { waitsFor } from './signal/starter.ts';
 import type { SessionHost } from './signal/types.ts';
 import { turnListeners } from './turn-settings.ts';
@@ -110,8 +104,7 @@ class SluiceServer implements Server {
   readonly #version: string;
   readonly #ip: string;
   readonly #keys: Keys;
-  readonly #bus = new LocalBus();
-  readonly #store = new KeyspaceStore(new LocalKeyspace());
+  readonly #links: ClusterLinks;
   readonly #connections = new ConnectionMetrics();
   readonly #sessions = new SessionMetrics();
   readonly #tracks = new TrackMetrics();
@@ -135,6 +128,7 @@ class SluiceServer implements Server {
     this.#version = version;
     this.#ip = addresses.nodeIp.v4 || addresses.nodeIp.v6;
     this.#keys = new Keys(config.keys);
+    this.#links = new ClusterLinks({ config, self: this.nodeId, log });
     this.#engine = new WorkerEngine({
       config: engineSettings(config, addresses),
       log,
@@ -148,7 +142,7 @@ class SluiceServer implements Server {
       controls: new RoomControls(context.config, this.#rooms),
     };
     this.#node = this.#localNode();
-    this.#router = new LocalRouter(host, this.nodeId, this.#store.nodes);
+    this.#router = new LocalRouter(host, this.nodeId, this.#links.store.nodes);
     this.#http = this.#httpApp();
     this.#metrics = config.prometheus.port === 0 ? undefined : this.#metricsExporter();
   }
@@ -188,7 +182,7 @@ class SluiceServer implements Server {
     await this.#mdns?.close();
     await this.#engine.close();
     await this.#node.stop();
-    await this.#bus.close();
+    await this.#links.close();
     this.addresses.length = 0;
   }
 
@@ -208,7 +202,7 @@ class SluiceServer implements Server {
           ...options,
           ...(this.#mdns === undefined ? {} : { mdns: this.#mdns }),
         }),
-      store: this.#store,
+      store: this.#links.store,
       issueToken: (claims, ttlSeconds) => mintRefreshToken(this.#keys, claims, ttlSeconds, new Date()),
       serverInfo: new ServerInfo({
         edition: ServerInfo_Edition.Standard,
@@ -244,8 +238,8 @@ class SluiceServer implements Server {
       id: this.nodeId,
       ip: this.#ip,
       region,
-      directory: this.#store.nodes,
-      bus: this.#bus,
+      directory: this.#links.store.nodes,
+      bus: this.#links.bus,
       load: () => {
         const { rooms, participants, tracksPublished, tracksSubscribed } = this.#rooms.totals;
         return { rooms, clients: participants, tracksIn: tracksPublished, tracksOut: tracksSubscribed };
@@ -324,7 +318,7 @@ class SluiceServer implements Server {
       },
       checks: {
         autoCreate: room.auto_create,
-        roomExists: async (name) => (await this.#store.rooms.load(name)) !== undefined,
+        roomExists: async (name) => (await this.#links.store.rooms.load(name)) !== undefined,
       },
       findHost: async (params) => (await this.#router.hostForRoom(params.room)).sessions,
       waits: waitsFor(signal_relay.connect_attempts),
@@ -334,25 +328,19 @@ class SluiceServer implements Server {
   }
 
   #addApi(routes: Routes): void {
-    const { rooms, participants } = this.#store;
-    const controls = new RoutedControls(
-      async (room, preferred) => (await this.#router.hostForRoom(room, preferred)).controls,
-    );
-    const directory: RoomDirectory = {
-      listRooms: (names) => rooms.list(names),
-      listParticipants: (room) => participants.list(room),
-      loadParticipant: (room, identity) => participants.load(room, identity),
-    };
-    const limits = apiLimits(this.#config);
-    const services: Record<string, TwirpService> = {
-      'livekit.RoomService': roomService({ rooms: controls, participants: controls, directory, limits }),
-      'livekit.AgentDispatchService': agentDispatchService(controls, directory, limits),
-      ...unconnectedServices(),
-    };
-    const router = new TwirpRouter(services, (error, path) => {
-      this.#log.error({ path, error: describe(error) }, 'error handling request');
+    const { rooms, participants } = this.#links.store;
+    addApi(routes, {
+      config: this.#config,
+      log: this.#log,
+      controls: new RoutedControls(
+        async (room, preferred) => (await this.#router.hostForRoom(room, preferred)).controls,
+      ),
+      directory: {
+        listRooms: (names) => rooms.list(names),
+        listParticipants: (room) => participants.list(room),
+        loadParticipant: (room, identity) => participants.load(room, identity),
+      },
     });
-    addTwirpRoutes(routes, Object.keys(services), router);
   }
 
   get #scheme(): 'http' | 'https' {

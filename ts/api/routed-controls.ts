@@ -19,15 +19,12 @@ import type {
   UpdateSubscriptionsRequest,
 } from '@livekit/protocol';
 import type { NodeId, RoomName } from '../lib/ids.ts';
-import type { DispatchControl, ParticipantControl, RoomControl } from './types.ts';
-
-/** All that a host does for the API. */
-export type HostControls = RoomControl & ParticipantControl & DispatchControl;
+import type { HostControls } from './types.ts';
 
 /** The controls of a room's host; a room without a host gets one, `preferred` if given. */
 export type FindControls = (room: RoomName, preferred?: NodeId) => Promise<HostControls>;
 
-export class RoutedControls implements RoomControl, ParticipantControl, DispatchControl {
+export class RoutedControls implements HostControls {
   readonly #find: FindControls;
 
   constructor(find: FindControls) {

@@ -60,6 +60,9 @@ export interface DispatchControl {
   deleteDispatch(request: DeleteAgentDispatchRequest): Promise<AgentDispatch>;
 }
 
+/** All that a host does for the API. */
+export type HostControls = RoomControl & ParticipantControl & DispatchControl;
+
 /** What the store knows of rooms and participants, the whole cluster's. */
 export interface RoomDirectory {
   /** All rooms, or those of these names that exist. */

@@ -1,0 +1,32 @@
+/** The services of the server API, and what they ask of rooms wherever these are. */
+
+import { agentDispatchService } from './api/agent-dispatch-service.ts';
+import { roomService } from './api/room-service.ts';
+import { TwirpRouter, type TwirpService } from './api/twirp.ts';
+import type { HostControls, RoomDirectory } from './api/types.ts';
+import { unconnectedServices } from './api/unconnected-services.ts';
+import type { Config } from './config/schema.ts';
+import type { Routes } from './http/routes.ts';
+import { addTwirpRoutes } from './http/twirp-routes.ts';
+import type { Log } from './log/log.ts';
+import { apiLimits } from './settings.ts';
+
+export interface ApiParts {
+  readonly config: Config;
+  readonly log: Log;
+  readonly controls: HostControls;
+  readonly directory: RoomDirectory;
+}
+
+export function addApi(routes: Routes, { config, log, controls, directory }: ApiParts): void {
+  const limits = apiLimits(config);
+  const services: Record<string, TwirpService> = {
+    'livekit.RoomService': roomService({ rooms: controls, participants: controls, directory, limits }),
+    'livekit.AgentDispatchService': agentDispatchService(controls, directory, limits),
+    ...unconnectedServices(),
+  };
+  const router = new TwirpRouter(services, (error, path) => {
+    log.error({ path, error: error instanceof Error ? error.stack : String(error) }, 'error handling request');
+  });
+  addTwirpRoutes(routes, Object.keys(services), router);
+}
