@@ -49,9 +49,11 @@ import { SessionMetrics } from './metrics/sessions.ts';
 import { TrackMetrics } from './metrics/tracks.ts';
 import { createNegotiation } from './negotiate/negotiation.ts';
 import { assertPortsFree } from './ports.ts';
+import { NO_EGRESS } from './room/auto-egress.ts';
 import { systemClock } from './room/clock.ts';
 import type { RoomContext } from './room/context.ts';
 import { Preferences } from './room/preferences.ts';
+import { UNNOTICED } from './room/presence.ts';
 import { RoomControls } from './room/room-control.ts';
 import { Rooms } from './room/rooms.ts';
 import { RoomSessionHost } from './room/session-host.ts';
@@ -203,6 +205,8 @@ class SluiceServer implements Server {
           ...(this.#mdns === undefined ? {} : { mdns: this.#mdns }),
         }),
       store: this.#links.store,
+      presence: UNNOTICED,
+      egress: NO_EGRESS,
       issueToken: (claims, ttlSeconds) => mintRefreshToken(this.#keys, claims, ttlSeconds, new Date()),
       serverInfo: new ServerInfo({
         edition: ServerInfo_Edition.Standard,

@@ -6,10 +6,12 @@ import type { ConnectionMetrics } from '../metrics/connections.ts';
 import type { SessionMetrics } from '../metrics/sessions.ts';
 import type { TrackMetrics } from '../metrics/tracks.ts';
 import type { Negotiation, NegotiationHost, NegotiationOptions } from '../negotiate/types.ts';
+import type { AutoEgress } from './auto-egress.ts';
 import type { Clock } from './clock.ts';
 import type { RoomConfig } from './config.ts';
 import type { ParticipantStore, RoomStore } from './contracts.ts';
 import type { Preferences } from './preferences.ts';
+import type { Presence } from './presence.ts';
 
 /** Signs a token with these claims, valid for so many seconds from now. */
 export type IssueToken = (claims: Claims, ttlSeconds: number) => string;
@@ -26,6 +28,8 @@ export interface RoomContext {
   readonly trackMetrics: TrackMetrics;
   readonly createNegotiation: (host: NegotiationHost, options: NegotiationOptions) => Negotiation;
   readonly store: { readonly rooms: RoomStore; readonly participants: ParticipantStore };
+  readonly egress: AutoEgress;
+  readonly presence: Presence;
   readonly issueToken: IssueToken;
   /** As join and reconnect responses carry it. */
   readonly serverInfo: ServerInfo;

@@ -3,6 +3,7 @@ import type { Members } from './members.ts';
 import type { ParticipantUpdates } from './participant-updates.ts';
 import type { Publication } from './publication.ts';
 import type { RoomData } from './room-data.ts';
+import type { RoomEgress } from './room-egress.ts';
 import type { RoomInfo } from './room-info.ts';
 import type { RoomPersistence } from './room-persistence.ts';
 import type { Speakers } from './speakers.ts';
@@ -17,5 +18,6 @@ export interface RoomParts {
   readonly speakers: Speakers;
   readonly qualities: ConnectionQualities;
   readonly data: RoomData;
+  readonly egress: RoomEgress;
   readonly persistence: RoomPersistence;
 }

@@ -24,6 +24,7 @@ import { Member } from './member.ts';
 import { Members } from './members.ts';
 import { ParticipantUpdates } from './participant-updates.ts';
 import { RoomData } from './room-data.ts';
+import { RoomEgress } from './room-egress.ts';
 import { RoomInfo } from './room-info.ts';
 import type { RoomParts } from './room-parts.ts';
 import { RoomPersistence } from './room-persistence.ts';
@@ -40,6 +41,7 @@ export class Room {
   readonly config: RoomConfig;
   readonly log: Logger;
   readonly dispatches: AgentDispatches;
+  readonly egress: RoomEgress;
   readonly #context: RoomContext;
   readonly #mediaId: MediaRoomId;
   readonly #parts: RoomParts;
@@ -66,6 +68,13 @@ export class Room {
     this.#internal = stored.internal;
     this.#onClosed = onClosed;
     this.#mediaId = engine.nextRoom();
+    const { name, log } = this;
+    this.egress = new RoomEgress({
+      egress: context.egress,
+      room: { name, sid: stored.room.sid },
+      internal: () => this.#internal,
+      log,
+    });
     this.#parts = this.#makeParts(stored.room);
     this.#reactions = new RoomReactions(this.#parts, config.video.codecRegressionThreshold, (...leave) =>
       this.remove(...leave),
@@ -96,6 +105,7 @@ export class Room {
       speakers: new Speakers(clock, config.audio.updateIntervalMs, (changed) => this.#reactions.tellSpeakers(changed)),
       qualities: new ConnectionQualities(clock, trackMetrics, () => members),
       data: new RoomData(engine, this.#mediaId, clock),
+      egress: this.egress,
       persistence: new RoomPersistence(store, this.name, this.log),
     };
   }
@@ -201,6 +211,7 @@ export class Room {
     if (former !== undefined) this.remove(former, 'duplicateIdentity', true);
     members.add(member);
     data.add(member);
+    this.#context.presence.participantJoined(this.name, participant.identity);
     if (!isDependent(participant.claims)) this.#everJoined = true;
     if (isRecorder(participant.claims)) this.#updateRecording();
     info.countsChanged();
@@ -217,12 +228,16 @@ export class Room {
     if (!members.remove(member)) return;
     const { identity, sid, claims } = member.participant;
     data.remove(member);
+    this.#context.presence.participantLeft(this.name, identity);
     member.close(reason, sayLeave);
     this.#release(member);
     this.#lastLeftAt = this.#context.clock.now();
     if (isRecorder(claims)) this.#updateRecording();
     info.countsChanged();
-    if (members.get(identity) === undefined) persistence.removeParticipant(identity);
+    if (members.get(identity) === undefined) {
+      persistence.removeParticipant(identity);
+      this.egress.left(identity);
+    }
     this.log.info({ participantID: sid, reason, numParticipants: members.size }, 'participant left');
   }
 

@@ -1,6 +1,6 @@
 /** The rooms this node hosts. */
 
-import type { CreateRoomRequest, Room as RoomMessage } from '@livekit/protocol';
+import type { CreateRoomRequest, RoomCompositeEgressRequest, Room as RoomMessage } from '@livekit/protocol';
 import type { RoomName } from '../lib/ids.ts';
 import { RpcError } from '../lib/rpc-error.ts';
 import type { Timer } from './clock.ts';
@@ -54,39 +54,56 @@ export class Rooms {
     const live = this.#rooms.get(name);
     if (live?.hold() === true) return live;
     return this.#lock.run(name, async () => {
-      const room = await this.#hosted(name, request, mayCreate);
+      const { room, record } = await this.#hosted(name, request, mayCreate);
       room.hold();
+      if (record !== undefined) room.egress.recordRoomLater(record);
       return room;
     });
   }
 
-  /** Creates the room, or applies what the request says to the one there is. */
+  /**
+   * Creates the room, or applies what the request says to the one there is. A new room that is to be recorded and finds no
+   * worker for it ends again, so that the same request may be made once more.
+   */
   async create(request: CreateRoomRequest): Promise<RoomMessage> {
     const name = request.name as RoomName;
-    return this.#lock.run(name, async () => {
+    const { room, record } = await this.#lock.run(name, async () => {
       const known = this.#rooms.get(name);
-      const room = await this.#hosted(name, request, true);
+      const hosted = await this.#hosted(name, request, true);
+      const { room } = hosted;
       if (room === known) room.replace(applyRequest(room.stored, withPreset(this.#context.config, request)));
       await room.persisted();
-      return room.snapshot();
+      room.hold();
+      return hosted;
     });
+    try {
+      if (record !== undefined) await room.egress.recordRoom(record);
+      return room.snapshot();
+    } catch (error) {
+      if (room.members.size === 0) await room.close('roomClosed');
+      throw error;
+    } finally {
+      room.release();
+    }
   }
 
   /** Runs under the name's lock. */
-  async #hosted(name: RoomName, request: CreateRoomRequest, mayCreate: boolean): Promise<Room> {
+  async #hosted(name: RoomName, request: CreateRoomRequest, mayCreate: boolean): Promise<Hosted> {
     if (this.#closing !== undefined) throw new RpcError('unavailable', 'the server is shutting down');
     const live = this.#rooms.get(name);
-    if (live !== undefined && !live.closed) return live;
+    if (live !== undefined && !live.closed) return { room: live, record: undefined };
     // What is ending removes itself from the store first.
     await live?.close('roomClosed');
-    const stored = await this.#allocate(name, withPreset(this.#context.config, request), mayCreate);
+    const complete = withPreset(this.#context.config, request);
+    const { stored, created } = await this.#allocate(name, complete, mayCreate);
     const room = new Room(this.#context, stored, (closed) => this.#forget(closed));
     this.#rooms.set(name, room);
+    this.#context.presence.roomOpened(name);
     room.log.info('room started');
-    return room;
+    return { room, record: created ? complete.egress?.room : undefined };
   }
 
-  async #allocate(name: RoomName, request: CreateRoomRequest, mayCreate: boolean): Promise<StoredRoom> {
+  async #allocate(name: RoomName, request: CreateRoomRequest, mayCreate: boolean): Promise<Allocated> {
     const { store, config, clock } = this.#context;
     const unlock = await store.rooms.lock(name);
     try {
@@ -94,7 +111,7 @@ export class Rooms {
       if (known === undefined && !mayCreate) throw new RpcError('not_found', 'requested room does not exist');
       const stored = applyRequest(known ?? newRoom(config, name, clock.now()), request);
       await store.rooms.store(stored.room, stored.internal);
-      return stored;
+      return { stored, created: known === undefined };
     } finally {
       await unlock();
     }
@@ -110,7 +127,9 @@ export class Rooms {
   }
 
   #forget(room: Room): void {
-    if (this.#rooms.get(room.name) === room) this.#rooms.delete(room.name);
+    if (this.#rooms.get(room.name) !== room) return;
+    this.#rooms.delete(room.name);
+    this.#context.presence.roomClosed(room.name);
   }
 
   #sweep(): void {
@@ -128,6 +147,18 @@ export class Rooms {
     this.#sweeper.cancel();
     await Promise.all([...this.#rooms.values()].map((room) => room.close('serverShutdown')));
   }
+}
+
+interface Hosted {
+  readonly room: Room;
+  /** How the room is to be recorded from now on, where it is new. */
+  readonly record: RoomCompositeEgressRequest | undefined;
+}
+
+interface Allocated {
+  readonly stored: StoredRoom;
+  /** Whether no node had it before. */
+  readonly created: boolean;
 }
 
 /** How often idle rooms are looked for. */

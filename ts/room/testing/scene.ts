@@ -23,12 +23,14 @@ import { DEFAULT_ROOM_CONFIG, type RoomConfig } from '../config.ts';
 import type { RoomContext } from '../context.ts';
 import type { JoinParams, SignalSession } from '../contracts.ts';
 import { Preferences } from '../preferences.ts';
+import { UNNOTICED } from '../presence.ts';
 import { RoomControls } from '../room-control.ts';
 import { Rooms } from '../rooms.ts';
 import { RoomSessionHost } from '../session-host.ts';
 import { MemoryStore } from './memory-store.ts';
 import { RecordingEngine } from './recording-engine.ts';
 import { RecordingSink } from './recording-sink.ts';
+import { ScriptedEgress } from './scripted-egress.ts';
 import { ScriptedNegotiation } from './scripted-negotiation.ts';
 import { settle, VirtualClock } from './virtual-clock.ts';
 
@@ -55,6 +57,7 @@ export class Scene {
   readonly metrics = new ConnectionMetrics();
   readonly sessionMetrics = new SessionMetrics();
   readonly trackMetrics = new TrackMetrics();
+  readonly egress = new ScriptedEgress();
   readonly rooms: Rooms;
   readonly host: RoomSessionHost;
   readonly control: RoomControls;
@@ -78,6 +81,8 @@ export class Scene {
         return negotiation;
       },
       store: this.store,
+      presence: UNNOTICED,
+      egress: this.egress,
       issueToken: (claims) => {
         this.tokens.push(claims);
         return `token ${this.tokens.length}`;
