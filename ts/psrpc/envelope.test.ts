@@ -18,6 +18,12 @@ test('a message is read as it was written', () => {
   assert.equal(fromWireTime(read?.expiry ?? 0n), 1_700_000_003_000);
 });
 
+test('a message is the same whatever holds its bytes', () => {
+  const read = unseal(Buffer.concat([Buffer.of(0), seal(request)]).subarray(1), Request);
+  assert.equal(read?.rawRequest.constructor, Uint8Array);
+  assert.deepEqual(read, request);
+});
+
 test('the name of a message is what stands behind the last slash', () => {
   const sealed = Msg.fromBinary(seal(request));
   assert.equal(sealed.typeUrl, 'type.googleapis.com/internal.Request');

@@ -23,7 +23,9 @@ export function unseal<T extends Message<T>>(payload: Uint8Array, type: MessageT
 /** `undefined` where these are not the bytes of such a message. */
 export function parse<T extends Message<T>>(bytes: Uint8Array, type: MessageType<T>): T | undefined {
   try {
-    return type.fromBinary(bytes, { readUnknownFields: false });
+    // A Buffer would hand out Buffers for fields, which slice and compare in other ways.
+    const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return type.fromBinary(plain, { readUnknownFields: false });
   } catch {
     return undefined;
   }
