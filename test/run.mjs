@@ -1,5 +1,5 @@
 /**
- * The families of checks: `node test/run.mjs all|unit|rust|e2e|spread|network|check`. Stops at the first family that fails, with
+ * The families of checks: `node test/run.mjs all|unit|rust|e2e|spread|network|cluster|check`. Stops at the first family that fails, with
  * its exit code; the test runners' own closing lines stay on the screen.
  */
 import { readdirSync } from 'node:fs';
@@ -69,6 +69,11 @@ const families = {
     await prepareEndToEnd();
     nodeTests(files('test/network', '.test.ts'), 1);
   },
+  /** Fleets on a Redis of their own, and what goes wrong with them. Most of it is waiting, so two files go beside each other. */
+  async cluster() {
+    await prepareEndToEnd();
+    nodeTests(files('test/cluster', '.test.ts'), 2);
+  },
   build() {
     run('npm', ['run', 'build']);
     run(process.execPath, ['dist/main.js', '--version']);
@@ -76,8 +81,8 @@ const families = {
 };
 
 const plans = {
-  all: ['rust', 'unit', 'e2e', 'spread', 'network'],
-  check: ['format', 'types', 'clippy', 'rust', 'unit', 'e2e', 'spread', 'network', 'build'],
+  all: ['rust', 'unit', 'e2e', 'spread', 'network', 'cluster'],
+  check: ['format', 'types', 'clippy', 'rust', 'unit', 'e2e', 'spread', 'network', 'cluster', 'build'],
 };
 
 installPackages();
