@@ -13,8 +13,11 @@ export interface RpcStream<Send extends Message<Send>, Receive extends Message<R
   readonly metadata: Readonly<Record<string, string>>;
   /** The client's id, as the server hears it; for the client itself `''`. */
   readonly remoteId: string;
-  /** Resolves when the far side has the message; rejects after the timeout, or when the stream ends first. */
-  send(message: Send): Promise<void>;
+  /**
+   * Resolves when the far side has the message; rejects after the timeout in milliseconds (by default the stream's own), or
+   * when the stream ends first.
+   */
+  send(message: Send, timeoutMs?: number): Promise<void>;
   /**
    * Messages that came before are kept until this is called, up to a bound, and then told first. `onClosed` is called
    * once, whichever side closed: with what went wrong, or with nothing where the stream was simply ended.
@@ -83,8 +86,8 @@ export class StreamEnd<Send extends Message<Send>, Receive extends Message<Recei
     return this.#exchange({ case: 'open', value }, timeoutMs);
   }
 
-  async send(message: Send): Promise<void> {
-    const { observe, labels, timeoutMs } = this.#parts;
+  async send(message: Send, timeoutMs = this.#parts.timeoutMs): Promise<void> {
+    const { observe, labels } = this.#parts;
     if (this.#cause !== undefined) throw this.#cause;
     const rawMessage = bytesOf(message);
     const began = performance.now();
