@@ -23,6 +23,7 @@ import {
   RelaySignalResponse,
   WHIPRTCConnectionNotifyRequest,
 } from '../../ts/gen/rpc_pb.ts';
+import { deferred } from '../../ts/lib/deferred.ts';
 import { RpcError } from '../../ts/lib/rpc-error.ts';
 import { RpcClient } from '../../ts/psrpc/client.ts';
 import { RpcServer } from '../../ts/psrpc/server.ts';
@@ -281,14 +282,10 @@ describe('psrpc with the Go library', { skip: 'missing' in built ? built.missing
     });
 
     test('and listen to what is published', async () => {
-      const heard = new Promise<bigint>((resolve) => {
-        server
-          .listen(Keepalive.Ping, NODE, ({ timestamp }) => resolve(timestamp))
-          .then(() => {
-            return peer.call({ method: 'Ping', topic: NODE, number: 43 });
-          });
-      });
-      assert.equal(await heard, 43n);
+      const heard = deferred<bigint>();
+      await server.listen(Keepalive.Ping, NODE, ({ timestamp }) => heard.resolve(timestamp));
+      await peer.call({ method: 'Ping', topic: NODE, number: 43 });
+      assert.equal(await heard.promise, 43n);
     });
 
     test('errors go out with code, text and details', async () => {
