@@ -23,8 +23,10 @@ export async function sendUnlabeled(room: Room, text: string): Promise<void> {
 export async function publishDataTrack(room: Room, name: string): Promise<void> {
   const track = await room.localParticipant.publishDataTrack({ name });
   let number = 0;
+  const push = async () => track.tryPush({ payload: new TextEncoder().encode(`${number++}`) });
   const timer = setInterval(() => {
-    track.tryPush({ payload: new TextEncoder().encode(`${number++}`) }).catch(() => clearInterval(timer));
+    // It fails when the room was left.
+    push().catch(() => clearInterval(timer));
   }, 20);
 }
 
