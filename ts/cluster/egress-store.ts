@@ -1,6 +1,7 @@
 import { EgressInfo, EgressStatus } from '@livekit/protocol';
 import type { RoomName } from '../lib/ids.ts';
 import type { Keyspace, KeyspaceWrite } from './keyspace.ts';
+import { decode, decodeAll, decodeSome } from './store-records.ts';
 
 /** Recordings and streams of the whole cluster, under livekit-server's keys (livekit-facts 6). */
 export class EgressStore {
@@ -12,12 +13,13 @@ export class EgressStore {
 
   async load(id: string): Promise<EgressInfo | undefined> {
     const value = await this.#keyspace.hashGet(EGRESS, id);
-    return value === undefined ? undefined : EgressInfo.fromBinary(value);
+    return value === undefined ? undefined : decode(EgressInfo, value, EGRESS);
   }
 
   /** All, or those of one room; `active`: only those that have not ended. In no particular order. */
   async list(room: RoomName | undefined, active: boolean): Promise<EgressInfo[]> {
-    const infos = room === undefined ? await this.#all() : await this.#ofRoom(room);
+    const known = room === undefined ? await this.#all() : await this.#ofRoom(room);
+    const infos = [...known.values()];
     return active ? infos.filter(({ status }) => status < EgressStatus.EGRESS_COMPLETE) : infos;
   }
 
@@ -57,20 +59,13 @@ export class EgressStore {
     return removed;
   }
 
-  async #all(): Promise<EgressInfo[]> {
-    // A page may repeat what an earlier one had.
-    const infos = new Map<string, EgressInfo>();
-    for await (const page of this.#keyspace.hashPages(EGRESS)) {
-      for (const [id, value] of page) infos.set(id, EgressInfo.fromBinary(value));
-    }
-    return [...infos.values()];
+  #all(): Promise<Map<string, EgressInfo>> {
+    return decodeAll(this.#keyspace, EGRESS, EgressInfo);
   }
 
-  async #ofRoom(room: RoomName): Promise<EgressInfo[]> {
+  async #ofRoom(room: RoomName): Promise<Map<string, EgressInfo>> {
     const ids = await this.#keyspace.setMembers(ROOM_EGRESS + room);
-    if (ids.length === 0) return [];
-    const values = await this.#keyspace.hashGetMany(EGRESS, ids);
-    return values.filter((value) => value !== undefined).map((value) => EgressInfo.fromBinary(value));
+    return decodeSome(this.#keyspace, EGRESS, ids, EgressInfo);
   }
 }
 

@@ -2,6 +2,7 @@ import { IngressInfo, IngressInput, IngressState } from '@livekit/protocol';
 import type { RoomName } from '../lib/ids.ts';
 import { RpcError } from '../lib/rpc-error.ts';
 import type { Keyspace, KeyspaceWrite } from './keyspace.ts';
+import { decode, decodeAll, decodeSome } from './store-records.ts';
 
 /**
  * Inputs of the whole cluster, under livekit-server's keys (livekit-facts 6). What an input is and what state it is in are
@@ -17,7 +18,7 @@ export class IngressStore {
   /** With its state, where it has one. */
   async load(id: string): Promise<IngressInfo | undefined> {
     const [value, state] = await Promise.all([this.#keyspace.hashGet(INGRESS, id), this.#keyspace.get(STATE + id)]);
-    return value === undefined ? undefined : withState(value, state);
+    return value === undefined ? undefined : withState(decode(IngressInfo, value, INGRESS), state);
   }
 
   async loadByStreamKey(streamKey: string): Promise<IngressInfo | undefined> {
@@ -27,12 +28,12 @@ export class IngressStore {
 
   /** All, or those of one room, in no particular order. */
   async list(room: RoomName | undefined): Promise<IngressInfo[]> {
-    const stored = room === undefined ? await this.#all() : await this.#ofRoom(room);
-    const infos: IngressInfo[] = [];
-    for (let from = 0; from < stored.length; from += STATES_AT_ONCE) {
-      const some = stored.slice(from, from + STATES_AT_ONCE);
-      const states = await Promise.all(some.map(([id]) => this.#keyspace.get(STATE + id)));
-      infos.push(...some.map(([, value], index) => withState(value, states[index])));
+    const known = room === undefined ? await this.#all() : await this.#ofRoom(room);
+    const infos = [...known.values()];
+    for (let from = 0; from < infos.length; from += STATES_AT_ONCE) {
+      const some = infos.slice(from, from + STATES_AT_ONCE);
+      const states = await Promise.all(some.map(({ ingressId }) => this.#keyspace.get(STATE + ingressId)));
+      for (const [index, info] of some.entries()) withState(info, states[index]);
     }
     return infos;
   }
@@ -62,7 +63,7 @@ export class IngressStore {
     if (id === '') throw new RpcError('internal', 'Missing IngressId');
     const value = state.toBinary();
     return this.#keyspace.replaceIf(STATE + id, (current) => {
-      const former = current === undefined ? undefined : IngressState.fromBinary(current);
+      const former = current === undefined ? undefined : decode(IngressState, current, STATE + id);
       if (former === undefined || state.startedAt > former.startedAt) return value;
       if (state.startedAt < former.startedAt) throw outOfDate();
       // One worker writes all states of a session, so that its clock orders them.
@@ -86,37 +87,24 @@ export class IngressStore {
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt += 1) {
       const former = await this.#keyspace.hashGet(INGRESS, info.ingressId);
       if (await this.#keyspace.hashSwap(INGRESS, info.ingressId, former, next)) {
-        return former === undefined ? '' : IngressInfo.fromBinary(former).roomName;
+        return former === undefined ? '' : decode(IngressInfo, former, INGRESS).roomName;
       }
     }
     throw new RpcError('aborted', 'the ingress is changed by others all the time');
   }
 
-  async #all(): Promise<Stored[]> {
-    // A page may repeat what an earlier one had.
-    const values = new Map<string, Uint8Array>();
-    for await (const page of this.#keyspace.hashPages(INGRESS)) {
-      for (const [id, value] of page) values.set(id, value);
-    }
-    return [...values];
+  #all(): Promise<Map<string, IngressInfo>> {
+    return decodeAll(this.#keyspace, INGRESS, IngressInfo);
   }
 
-  async #ofRoom(room: RoomName): Promise<Stored[]> {
+  async #ofRoom(room: RoomName): Promise<Map<string, IngressInfo>> {
     const ids = await this.#keyspace.setMembers(ROOM_INGRESS + room);
-    if (ids.length === 0) return [];
-    const values = await this.#keyspace.hashGetMany(INGRESS, ids);
-    return ids.flatMap((id, index) => {
-      const value = values[index];
-      return value === undefined ? [] : [[id, value] satisfies Stored];
-    });
+    return decodeSome(this.#keyspace, INGRESS, ids, IngressInfo);
   }
 }
 
-type Stored = [id: string, value: Uint8Array];
-
-function withState(value: Uint8Array, state: Uint8Array | undefined): IngressInfo {
-  const info = IngressInfo.fromBinary(value);
-  if (state !== undefined) info.state = IngressState.fromBinary(state);
+function withState(info: IngressInfo, state: Uint8Array | undefined): IngressInfo {
+  if (state !== undefined) info.state = decode(IngressState, state, STATE + info.ingressId);
   return info;
 }
 
