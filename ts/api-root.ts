@@ -8,6 +8,7 @@ import { unconnectedServices } from './api/unconnected-services.ts';
 import type { Config } from './config/schema.ts';
 import type { Routes } from './http/routes.ts';
 import { addTwirpRoutes } from './http/twirp-routes.ts';
+import type { WorkerServices } from './io-root.ts';
 import type { Log } from './log/log.ts';
 import { apiLimits } from './settings.ts';
 
@@ -16,14 +17,23 @@ export interface ApiParts {
   readonly log: Log;
   readonly controls: HostControls;
   readonly directory: RoomDirectory;
+  /** Undefined without Redis. */
+  readonly workers: WorkerServices | undefined;
 }
 
-export function addApi(routes: Routes, { config, log, controls, directory }: ApiParts): void {
+export function addApi(routes: Routes, { config, log, controls, directory, workers }: ApiParts): void {
   const limits = apiLimits(config);
   const services: Record<string, TwirpService> = {
-    'livekit.RoomService': roomService({ rooms: controls, participants: controls, directory, limits }),
+    'livekit.RoomService': roomService({
+      rooms: controls,
+      participants: controls,
+      directory,
+      limits,
+      mayRecord: workers !== undefined,
+    }),
     'livekit.AgentDispatchService': agentDispatchService(controls, directory, limits),
     ...unconnectedServices(),
+    ...workers?.twirp(controls, directory, limits),
   };
   const router = new TwirpRouter(services, (error, path) => {
     log.error({ path, error: error instanceof Error ? error.stack : String(error) }, 'error handling request');

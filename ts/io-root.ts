@@ -29,7 +29,7 @@ export interface IoParts {
   readonly rooms: RoomStore;
   readonly client: RpcClient;
   readonly server: RpcServer;
-  readonly sip: SipQuestions;
+  readonly sip: SipQuestions | undefined;
   readonly log: Log;
 }
 

@@ -31,6 +31,7 @@ import { Routes } from './http/routes.ts';
 import { addSignalRoutes } from './http/signal-routes.ts';
 import type { StaticFile } from './http/static.ts';
 import type { HttpApp, HttpSettings, ListenAddress } from './http/types.ts';
+import { WorkerServices } from './io-root.ts';
 import { type Certificate, type CertificateSource, checkPair, readPair } from './lib/certificate.ts';
 import { CertificateFiles } from './lib/certificate-files.ts';
 import { newNodeId } from './lib/guid.ts';
@@ -107,6 +108,8 @@ class SluiceServer implements Server {
   readonly #ip: string;
   readonly #keys: Keys;
   readonly #links: ClusterLinks;
+  /** Undefined without Redis: workers are reached through it. */
+  readonly #workers: WorkerServices | undefined;
   readonly #connections = new ConnectionMetrics();
   readonly #sessions = new SessionMetrics();
   readonly #tracks = new TrackMetrics();
@@ -131,6 +134,7 @@ class SluiceServer implements Server {
     this.#ip = addresses.nodeIp.v4 || addresses.nodeIp.v6;
     this.#keys = new Keys(config.keys);
     this.#links = new ClusterLinks({ config, self: this.nodeId, log });
+    this.#workers = this.#workerServices();
     this.#engine = new WorkerEngine({
       config: engineSettings(config, addresses),
       log,
@@ -157,6 +161,7 @@ class SluiceServer implements Server {
         this.addresses.push(await this.#http.listen(host, this.addresses[0]?.port ?? port));
       }
       await this.#metrics?.listen();
+      await this.#workers?.start();
       await this.#node.start();
     } catch (error) {
       await this.close();
@@ -179,6 +184,7 @@ class SluiceServer implements Server {
     for (const files of this.#certificates) files.close();
     await this.#node.drain();
     await this.#rooms.close();
+    await this.#workers?.close();
     await this.#http.close(HTTP_GRACE_MS);
     await this.#metrics?.close();
     await this.#mdns?.close();
@@ -186,6 +192,21 @@ class SluiceServer implements Server {
     await this.#node.stop();
     await this.#links.close();
     this.addresses.length = 0;
+  }
+
+  #workerServices(): WorkerServices | undefined {
+    const { clustered, keyspace, store, client, server } = this.#links;
+    if (!clustered) return undefined;
+    const { rooms } = store;
+    return new WorkerServices({
+      config: this.#config,
+      keyspace,
+      rooms,
+      client,
+      server,
+      sip: undefined,
+      log: this.#log,
+    });
   }
 
   #roomContext(addresses: NodeAddresses): RoomContext {
@@ -206,7 +227,7 @@ class SluiceServer implements Server {
         }),
       store: this.#links.store,
       presence: UNNOTICED,
-      egress: NO_EGRESS,
+      egress: this.#workers?.autoEgress ?? NO_EGRESS,
       issueToken: (claims, ttlSeconds) => mintRefreshToken(this.#keys, claims, ttlSeconds, new Date()),
       serverInfo: new ServerInfo({
         edition: ServerInfo_Edition.Standard,
@@ -344,6 +365,7 @@ class SluiceServer implements Server {
         listParticipants: (room) => participants.list(room),
         loadParticipant: (room, identity) => participants.load(room, identity),
       },
+      workers: this.#workers,
     });
   }
 

@@ -48,7 +48,13 @@ const limits = { maxRoomNameLength: 8, maxMetadataSize: 10, maxAttributesSize: 1
 const bugs: unknown[] = [];
 const router = new TwirpRouter(
   {
-    'livekit.RoomService': roomService({ rooms: controls, participants: controls, directory, limits }),
+    'livekit.RoomService': roomService({
+      rooms: controls,
+      participants: controls,
+      directory,
+      limits,
+      mayRecord: false,
+    }),
     'livekit.AgentDispatchService': agentDispatchService(controls, directory, limits),
     ...unconnectedServices(),
   },
@@ -231,6 +237,8 @@ describe('Twirp', () => {
 
 describe('services that need Redis', () => {
   it('say so to whom they would answer', async () => {
+    const recorded = await call('CreateRoom', { roomCreate: true }, { name: 'r', egress: {} });
+    assert.deepEqual(recorded.json, { code: 'internal', msg: 'egress not connected (redis required)' });
     const egress = await call('Egress/ListEgress', { roomRecord: true }, {});
     assert.deepEqual(egress.json, { code: 'internal', msg: 'egress not connected (redis required)' });
     assert.deepEqual((await call('Egress/StartWebEgress', {}, {})).json, denied);

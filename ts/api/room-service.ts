@@ -41,16 +41,21 @@ export interface RoomServiceParts {
   participants: ParticipantControl;
   directory: RoomDirectory;
   limits: ApiLimits;
+  /** Whether there can be egress workers. */
+  mayRecord: boolean;
 }
 
 export function roomService(parts: RoomServiceParts): TwirpService {
   return { ...roomMethods(parts), ...participantMethods(parts), ...dataMethods(parts) };
 }
 
-function roomMethods({ rooms, directory, limits }: RoomServiceParts): TwirpService {
+function roomMethods({ rooms, directory, limits, mayRecord }: RoomServiceParts): TwirpService {
   return {
     CreateRoom: method(CreateRoomRequest, async (request, claims) => {
       requireRoomCreate(claims);
+      if (request.egress !== undefined && !mayRecord) {
+        throw new RpcError('internal', 'egress not connected (redis required)');
+      }
       checkRoomName(request.name, limits);
       checkMetadata(request.metadata, limits);
       for (const agent of request.agents) {
