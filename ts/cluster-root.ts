@@ -14,6 +14,10 @@ import { RpcClient } from './psrpc/client.ts';
 import { LocalBus } from './psrpc/local-bus.ts';
 import type { RpcObserver } from './psrpc/observer.ts';
 import { RpcServer } from './psrpc/server.ts';
+import { RedisBus } from './redis/bus.ts';
+import { RedisConnection } from './redis/connection.ts';
+import { RedisKeyspace } from './redis/keyspace.ts';
+import { redisSettings } from './redis/options.ts';
 
 export interface ClusterLinkParts {
   readonly config: Pick<Config, 'redis' | 'psrpc'>;
@@ -31,17 +35,31 @@ export class ClusterLinks {
   readonly bus: Bus;
   readonly client: RpcClient;
   readonly server: RpcServer;
+  readonly #redis: RedisConnection | undefined;
   #closing: Promise<void> | undefined;
 
+  /** Throws where what is configured of Redis can't be. */
   constructor({ config, self, log, observe }: ClusterLinkParts) {
     const { max_attempts: maxAttempts, timeout: timeoutMs, backoff: backoffMs } = config.psrpc;
-    this.clustered = false;
-    this.keyspace = new LocalKeyspace();
-    this.bus = new LocalBus();
+    const settings = redisSettings(config.redis);
+    this.clustered = settings !== undefined;
+    this.#redis = settings === undefined ? undefined : new RedisConnection(settings, { log, id: self });
+    this.keyspace = this.#redis === undefined ? new LocalKeyspace() : new RedisKeyspace(this.#redis);
+    this.bus = this.#redis === undefined ? new LocalBus() : new RedisBus(this.#redis);
     this.store = new KeyspaceStore(this.keyspace);
     const observed = observe === undefined ? {} : { observe };
     this.client = new RpcClient(this.bus, { id: self, log, maxAttempts, timeoutMs, backoffMs, ...observed });
     this.server = new RpcServer(this.bus, { id: self, log, timeoutMs, ...observed });
+  }
+
+  /** How often Redis was away, since the start. */
+  get outages(): number {
+    return this.#redis?.outages ?? 0;
+  }
+
+  /** A cluster is begun with Redis there: `unavailable` where it is not, with what it said. */
+  async start(): Promise<void> {
+    await this.#redis?.untilUp(START_MS);
   }
 
   /** Idempotent. */
@@ -54,5 +72,9 @@ export class ClusterLinks {
     await this.server.close();
     await this.client.close();
     await this.bus.close();
+    await this.#redis?.close();
   }
 }
+
+/** How long Redis has to answer for the first time. */
+const START_MS = 10_000;
