@@ -10,6 +10,7 @@ import {
   mayUpdateOwnMetadata,
   type VideoGrant,
 } from './grants.ts';
+import { withoutCredentials } from './room-credentials.ts';
 
 /** Throws an error with a short reason where a claim has the wrong type; unknown claims and names are ignored. */
 export function parseClaims(payload: Record<string, unknown>): Claims {
@@ -39,7 +40,10 @@ export function parseClaims(payload: Record<string, unknown>): Claims {
   };
 }
 
-/** The payload of a refreshed token: what a participant may now, with all booleans spelled out. */
+/**
+ * The payload of a refreshed token: what a participant may now, with all booleans spelled out. Clients keep such tokens,
+ * and pass them on.
+ */
 export function refreshedPayload(claims: Claims): Record<string, unknown> {
   return {
     name: claims.name,
@@ -47,7 +51,7 @@ export function refreshedPayload(claims: Claims): Record<string, unknown> {
     metadata: claims.metadata,
     attributes: claims.attributes,
     ...(claims.video === undefined ? {} : { video: explicitVideo(claims.video) }),
-    ...(claims.roomConfig === undefined ? {} : { roomConfig: claims.roomConfig.toJson() }),
+    ...(claims.roomConfig === undefined ? {} : { roomConfig: withoutCredentials(claims.roomConfig).toJson() }),
     roomPreset: claims.roomPreset,
   };
 }
