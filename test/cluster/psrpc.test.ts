@@ -36,9 +36,11 @@ import {
   RoomManager,
   Signal,
 } from '../../ts/psrpc/services.ts';
-import { startRedis, type TestRedis } from '../../ts/redis/testing/redis.ts';
+import { RedisBus } from '../../ts/redis/bus.ts';
+import type { RedisConnection } from '../../ts/redis/connection.ts';
+import { openRedis } from '../../ts/redis/testing/open.ts';
+import { startRedis, type TestRedis, until } from '../../ts/redis/testing/redis.ts';
 import { buildPeer, Peer } from './psrpc/peer.ts';
-import { PlainBus } from './psrpc/plain-bus.ts';
 
 const built = buildPeer();
 const silent = { debug() {}, warn() {} };
@@ -46,20 +48,24 @@ const NODE = 'ND_ts';
 
 describe('psrpc with the Go library', { skip: 'missing' in built ? built.missing : false }, () => {
   let redis: TestRedis;
-  let bus: PlainBus;
+  let connection: RedisConnection;
+  let bus: RedisBus;
   let peer: Peer;
   let client: RpcClient;
   let server: RpcServer;
 
   before(async () => {
     redis = await startRedis();
-    bus = new PlainBus(redis.url);
+    connection = await openRedis(redis.redis);
+    bus = new RedisBus(connection);
+    await until(() => bus.up);
     peer = await Peer.start('program' in built ? built.program : '', redis.address);
   });
 
   after(async () => {
     await peer.stop();
     await bus.close();
+    await connection.close();
     await redis.stop();
   });
 

@@ -1,9 +1,7 @@
-import type { RpcError } from '../lib/rpc-error.ts';
-
 /** What came and was not read yet; then the end. */
 export class Arrivals<T> {
   readonly #items: T[] = [];
-  #ended: { error: RpcError | undefined } | undefined;
+  #ended: { error: unknown } | undefined;
   #wake: (() => void) | undefined;
 
   /** More than anybody would read is left out. */
@@ -13,7 +11,7 @@ export class Arrivals<T> {
     this.#wake?.();
   }
 
-  end(error?: RpcError): void {
+  end(error?: unknown): void {
     this.#ended ??= { error };
     this.#wake?.();
   }

@@ -15,8 +15,9 @@ import { type RpcObserver, unobserved } from './observer.ts';
 import { withRetries } from './retry.ts';
 import type { Selection } from './selection.ts';
 import { type RpcStream, StreamEnd } from './stream.ts';
+import { type Clocks, WireClock } from './wire-clock.ts';
 
-export interface RpcClientSettings {
+export interface RpcClientSettings extends Clocks {
   /** Who asks, as servers are told; a node gives its id. Fresh by default. */
   readonly id?: string;
   /** Milliseconds of the first attempt; 3000 by default. */
@@ -27,8 +28,6 @@ export interface RpcClientSettings {
   readonly backoffMs?: number;
   readonly log: RpcLog;
   readonly observe?: RpcObserver;
-  /** Milliseconds since 1970. */
-  readonly now?: () => number;
 }
 
 export interface CallOptions {
@@ -51,7 +50,8 @@ interface Target {
 export class RpcClient {
   readonly id: string;
   readonly #bus: Bus;
-  readonly #settings: Required<Omit<RpcClientSettings, 'id'>>;
+  readonly #settings: Required<Omit<RpcClientSettings, 'id' | keyof Clocks>>;
+  readonly #clock: WireClock;
   readonly #inboxes = new Map<string, Inbox>();
   /** Rejects what waits, when the client closes. */
   readonly #waiting = new Set<(error: RpcError) => void>();
@@ -61,6 +61,7 @@ export class RpcClient {
     this.id = settings.id ?? newGuid('CLI_');
     this.#bus = bus;
     this.#settings = { ...DEFAULTS, ...settings };
+    this.#clock = new WireClock(settings);
   }
 
   /** Rejects with the server's `RpcError`: its code, text and details; `unavailable` where no server answers. */
@@ -158,11 +159,9 @@ export class RpcClient {
     topic: Topic,
     options: CallOptions = {},
   ): Promise<RpcStream<Req, Res>> {
-    const { log, observe, now } = this.#settings;
+    const { log, observe } = this.#settings;
     const timeoutMs = options.timeoutMs ?? this.#settings.timeoutMs;
     const inbox = this.#inboxOf(method.service);
-    await inbox.hearStreams();
-    this.#assertOpen();
     if (options.signal?.aborted) throw canceled();
     const id = newGuid('STR_');
     const channel = streamChannel(method, topic);
@@ -172,9 +171,12 @@ export class RpcClient {
       metadata: { ...options.metadata },
       receives: method.response,
       timeoutMs,
-      publish: (message: WireStream) => this.#bus.publish(channel, seal(message)),
+      publish: async (message: WireStream) => {
+        await inbox.hearStreams();
+        await this.#bus.publish(channel, seal(message));
+      },
       forget: () => inbox.streams.delete(id),
-      now,
+      clock: this.#clock,
       log,
       observe,
       labels: { role: 'client', service: method.service, method: method.name },
@@ -212,8 +214,6 @@ export class RpcClient {
     { signal, metadata, affinity }: CallOptions,
   ): Promise<Uint8Array> {
     const inbox = this.#inboxOf(method.service);
-    await inbox.hearAnswers();
-    this.#assertOpen();
     const request = this.#request(rawRequest, timeoutMs, metadata, false);
     const { requestId } = request;
     const attempt = new Attempt({
@@ -229,8 +229,7 @@ export class RpcClient {
     inbox.calls.set(requestId, attempt);
     this.#waiting.add(reject);
     try {
-      const published = this.#bus.publish(requestChannel(method, topic), seal(request));
-      published.catch((error: unknown) => attempt.fail(error));
+      this.#ask(inbox, method, topic, request).catch((error: unknown) => attempt.fail(error));
       return await attempt.answer;
     } finally {
       inbox.calls.delete(requestId);
@@ -246,11 +245,9 @@ export class RpcClient {
     { signal, metadata, timeoutMs = this.#settings.timeoutMs }: CallOptions,
   ): AsyncGenerator<Response, void, void> {
     const inbox = this.#inboxOf(method.service);
-    await inbox.hearAnswers();
-    this.#assertOpen();
     const request = this.#request(rawRequest, timeoutMs, metadata, true);
     const came = new Arrivals<Response>();
-    const reject = (error: RpcError) => came.end(error);
+    const reject = (error: unknown) => came.end(error);
     const onAbort = () => came.end(canceled());
     const timer = setTimeout(() => came.end(), timeoutMs);
     inbox.calls.set(request.requestId, { handleResponse: (response) => came.add(response), handleBid() {} });
@@ -258,7 +255,7 @@ export class RpcClient {
     signal?.addEventListener('abort', onAbort);
     if (signal?.aborted) onAbort();
     try {
-      await this.#bus.publish(requestChannel(method, topic), seal(request));
+      this.#ask(inbox, method, topic, request).catch(reject);
       for (let next = await came.next(); next !== undefined; next = await came.next()) yield next;
     } finally {
       clearTimeout(timer);
@@ -268,13 +265,18 @@ export class RpcClient {
     }
   }
 
+  async #ask(inbox: Inbox, method: Target, topic: Topic, request: Request): Promise<void> {
+    await inbox.hearAnswers();
+    await this.#bus.publish(requestChannel(method, topic), seal(request));
+  }
+
   #request(
     rawRequest: Uint8Array<ArrayBuffer>,
     timeoutMs: number,
     metadata: Readonly<Record<string, string>> = {},
     multi: boolean,
   ): Request {
-    const sentAt = this.#settings.now();
+    const sentAt = this.#clock.stamp();
     return new Request({
       requestId: newGuid('REQ_'),
       clientId: this.id,
@@ -290,8 +292,8 @@ export class RpcClient {
     this.#assertOpen();
     const known = this.#inboxes.get(service);
     if (known !== undefined) return known;
-    const { now, observe } = this.#settings;
-    const inbox = new Inbox({ bus: this.#bus, service, clientId: this.id, now, observe });
+    const { observe } = this.#settings;
+    const inbox = new Inbox({ bus: this.#bus, service, clientId: this.id, clock: this.#clock, observe });
     this.#inboxes.set(service, inbox);
     return inbox;
   }
@@ -311,5 +313,4 @@ const DEFAULTS = {
   maxAttempts: 3,
   backoffMs: 2000,
   observe: unobserved,
-  now: () => Date.now(),
 } as const;

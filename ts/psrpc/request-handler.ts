@@ -3,11 +3,12 @@ import type { Message } from '@bufbuild/protobuf';
 import { ClaimRequest, ClaimResponse, Request, Response } from '../gen/psrpc_pb.ts';
 import type { Bus } from './bus.ts';
 import { clientChannel, decisionChannel, requestChannel } from './channel.ts';
-import { bytesOf, fromWireTime, parse, seal, unseal, wireTime } from './envelope.ts';
+import { bytesOf, parse, seal, unseal, wireTime } from './envelope.ts';
 import { asRpcError, codeOf, fromWire, serverClosed, toWire } from './failure.ts';
 import type { RpcLog } from './log.ts';
 import { type AnsweredKind, isClaimed, type Method, type Topic } from './method.ts';
 import type { ClaimOutcome, RpcObserver } from './observer.ts';
+import type { WireClock } from './wire-clock.ts';
 
 /** One request at its handler. */
 export interface RpcCall {
@@ -21,7 +22,7 @@ export interface RpcCall {
 export interface HandlerParts {
   readonly bus: Bus;
   readonly serverId: string;
-  readonly now: () => number;
+  readonly clock: WireClock;
   readonly log: RpcLog;
   readonly observe: RpcObserver;
 }
@@ -116,14 +117,14 @@ export class RequestHandler<Req extends Message<Req>, Res extends Message<Res>> 
   }
 
   #handlePayload(payload: Uint8Array): void {
-    const { observe, now } = this.#parts;
+    const { observe, clock } = this.#parts;
     if (this.#ended) return;
     const request = unseal(payload, Request);
     if (request === undefined) {
       observe.dropped(this.#labels.service, 'junk');
       return;
     }
-    const lateMs = now() - fromWireTime(request.expiry);
+    const lateMs = clock.lateness(request);
     if (lateMs >= 0) {
       observe.requestExpired(this.#labels, lateMs);
       return;
@@ -171,8 +172,9 @@ export class RequestHandler<Req extends Message<Req>, Res extends Message<Res>> 
     }
   }
 
-  async #isGranted({ requestId, clientId, expiry }: Request, affinity: number): Promise<boolean> {
-    const { bus, serverId, observe, now } = this.#parts;
+  async #isGranted(request: Request, affinity: number): Promise<boolean> {
+    const { bus, serverId, observe, clock } = this.#parts;
+    const { requestId, clientId } = request;
     if (this.#bids.has(requestId)) return false;
     const began = performance.now();
     const outcome = await new Promise<ClaimOutcome>((resolve) => {
@@ -181,7 +183,7 @@ export class RequestHandler<Req extends Message<Req>, Res extends Message<Res>> 
         this.#bids.delete(requestId);
         resolve(outcome);
       };
-      const timer = setTimeout(() => settle('timedOut'), waitUntil(expiry, now()));
+      const timer = setTimeout(() => settle('timedOut'), clock.remaining(request));
       this.#bids.set(requestId, (chosen) => settle(chosen === serverId ? 'granted' : 'lost'));
       const bid = new ClaimRequest({ requestId, serverId, affinity });
       bus.publish(clientChannel(this.#labels.service, clientId, 'CLAIM'), seal(bid)).catch((error: unknown) => {
@@ -194,9 +196,9 @@ export class RequestHandler<Req extends Message<Req>, Res extends Message<Res>> 
   }
 
   async #handle(wire: Request, request: Req): Promise<void> {
-    const { now, log } = this.#parts;
+    const { clock, log } = this.#parts;
     const abort = new AbortController();
-    const timer = setTimeout(() => abort.abort(), waitUntil(wire.expiry, now()));
+    const timer = setTimeout(() => abort.abort(), clock.remaining(wire));
     const call = { remoteId: wire.clientId, metadata: { ...wire.metadata }, signal: abort.signal };
     const began = performance.now();
     let answer: Partial<Response>;
@@ -231,8 +233,8 @@ export class RequestHandler<Req extends Message<Req>, Res extends Message<Res>> 
   }
 
   async #answer({ requestId, clientId }: Request, answer: Partial<Response>): Promise<void> {
-    const { bus, serverId, now } = this.#parts;
-    const response = new Response({ requestId, serverId, sentAt: wireTime(now()), ...answer });
+    const { bus, serverId, clock } = this.#parts;
+    const response = new Response({ requestId, serverId, sentAt: wireTime(clock.stamp()), ...answer });
     await bus.publish(clientChannel(this.#labels.service, clientId, 'RES'), seal(response));
   }
 
@@ -246,15 +248,8 @@ function isQueued(kind: AnsweredKind): boolean {
   return kind === 'queue' || kind === 'single';
 }
 
-/** Milliseconds; never more than a timer can hold, whatever a client wrote. */
-function waitUntil(expiry: bigint, now: number): number {
-  return Math.min(Math.max(fromWireTime(expiry) - now, 0), LONGEST_WAIT_MS);
-}
-
 /** As long as livekit-server holds it. */
 const QUEUE_CLAIM_MS = 5000;
-
-const LONGEST_WAIT_MS = 3_600_000;
 
 /** Of one method on one topic. A client that asks for more hears nothing, and asks again. */
 const MOST_RUNNING = 10_000;

@@ -10,16 +10,15 @@ import { type RpcObserver, unobserved } from './observer.ts';
 import { type HandlerParts, RequestHandler, type RpcCall } from './request-handler.ts';
 import type { RpcStream } from './stream.ts';
 import { StreamHandler } from './stream-handler.ts';
+import { type Clocks, WireClock } from './wire-clock.ts';
 
-export interface RpcServerSettings {
+export interface RpcServerSettings extends Clocks {
   /** Who answers, as clients are told; a node gives its id. */
   readonly id: string;
   readonly log: RpcLog;
   readonly observe?: RpcObserver;
   /** Milliseconds that the far side of a stream has for its acks; 3000 by default. */
   readonly timeoutMs?: number;
-  /** Milliseconds since 1970. */
-  readonly now?: () => number;
 }
 
 export interface Registration {
@@ -50,9 +49,9 @@ export class RpcServer {
   readonly #open = new Set<Handler>();
   #closing: Promise<void> | undefined;
 
-  constructor(bus: Bus, { id, log, observe = unobserved, timeoutMs, now }: RpcServerSettings) {
+  constructor(bus: Bus, { id, log, observe = unobserved, timeoutMs, ...clocks }: RpcServerSettings) {
     this.id = id;
-    this.#parts = { bus, serverId: id, log, observe, now: now ?? (() => Date.now()) };
+    this.#parts = { bus, serverId: id, log, observe, clock: new WireClock(clocks) };
     this.#streamTimeoutMs = timeoutMs ?? STREAM_TIMEOUT_MS;
   }
 

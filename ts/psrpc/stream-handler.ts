@@ -1,7 +1,7 @@
 import type { Message } from '@bufbuild/protobuf';
 import { type StreamOpen, Stream as WireStream } from '../gen/psrpc_pb.ts';
 import { clientChannel, streamChannel } from './channel.ts';
-import { fromWireTime, seal, unseal } from './envelope.ts';
+import { seal, unseal } from './envelope.ts';
 import { asRpcError, serverClosed, streamEnded } from './failure.ts';
 import type { Method, Topic } from './method.ts';
 import type { HandlerParts } from './request-handler.ts';
@@ -61,14 +61,14 @@ export class StreamHandler<Req extends Message<Req>, Res extends Message<Res>> {
   }
 
   #handlePayload(payload: Uint8Array): void {
-    const { now, observe } = this.#parts;
+    const { clock, observe } = this.#parts;
     const { service, name } = this.#what.method;
     const message = unseal(payload, WireStream);
     if (message === undefined) {
       observe.dropped(service, 'junk');
       return;
     }
-    const lateMs = now() - fromWireTime(message.expiry);
+    const lateMs = clock.lateness(message);
     if (lateMs >= 0) {
       observe.requestExpired({ service, method: name }, lateMs);
       return;
@@ -81,7 +81,7 @@ export class StreamHandler<Req extends Message<Req>, Res extends Message<Res>> {
   }
 
   #take({ streamId, requestId, sentAt, expiry }: WireStream, { nodeId, metadata }: StreamOpen): void {
-    const { bus, now, log, observe } = this.#parts;
+    const { bus, clock, log, observe } = this.#parts;
     const { method, timeoutMs, handler } = this.#what;
     const labels = { role: 'server', service: method.service, method: method.name } as const;
     const channel = clientChannel(method.service, nodeId, 'STR');
@@ -96,7 +96,7 @@ export class StreamHandler<Req extends Message<Req>, Res extends Message<Res>> {
         this.#streams.delete(streamId);
         this.#stopWhenEmpty().catch((error: unknown) => log.warn({ ...labels, error }, 'still subscribed'));
       },
-      now,
+      clock,
       log,
       observe,
       labels,

@@ -6,6 +6,7 @@ import { bytesOf, parse, wireTime } from './envelope.ts';
 import { codeOf, fromWire, isStreamClosed, streamClosed, timedOut, toWire } from './failure.ts';
 import type { RpcLog } from './log.ts';
 import type { RpcObserver, StreamLabels } from './observer.ts';
+import type { WireClock } from './wire-clock.ts';
 
 /** Messages both ways between a client and a server until one of them closes. */
 export interface RpcStream<Send extends Message<Send>, Receive extends Message<Receive>> {
@@ -37,7 +38,7 @@ export interface StreamEndParts<Receive extends Message<Receive>> {
   readonly publish: (message: WireStream) => Promise<void>;
   /** Nothing more is expected: later messages are for nobody. */
   readonly forget: () => void;
-  readonly now: () => number;
+  readonly clock: WireClock;
   readonly log: RpcLog;
   readonly observe: RpcObserver;
   readonly labels: StreamLabels;
@@ -213,8 +214,8 @@ export class StreamEnd<Send extends Message<Send>, Receive extends Message<Recei
   }
 
   #publish(requestId: string, body: Body, timeoutMs: number, onError?: (error: unknown) => void): void {
-    const { id, publish, now } = this.#parts;
-    const sentAt = now();
+    const { id, publish, clock } = this.#parts;
+    const sentAt = clock.stamp();
     const times = { sentAt: wireTime(sentAt), expiry: wireTime(sentAt + timeoutMs) };
     const failed =
       onError ?? ((error: unknown) => this.#complain('debug', error, 'a stream was not closed at the far side'));
