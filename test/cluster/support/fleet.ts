@@ -71,7 +71,7 @@ export class ClusterNode {
   static async start(settings: NodeSettings): Promise<ClusterNode> {
     const { kind = DEFAULT_KIND, redis, config = {}, inside = [] } = settings;
     const port = await freePort();
-    const whole = merge(merge(defaults(port), { redis }), config);
+    const whole = merge(merge(common(kind, port), { redis }), config);
     const binary = kind === 'livekit' ? (LIVEKIT_BINARY ?? '') : '';
     const started = spawnServer(['--config-body', stringify(whole)], {}, inside, binary);
     const node = new ClusterNode(kind, port, started);
@@ -161,6 +161,12 @@ export class Fleet {
   async stop(): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.stop()));
   }
+}
+
+/** What every test server is told, less the keys that livekit-server does not know. */
+function common(kind: NodeKind, port: number): Config {
+  const { drain, ...known } = defaults(port);
+  return kind === 'livekit' || drain === undefined ? known : { ...known, drain };
 }
 
 /** Resolves with what a condition gives once it is neither false nor undefined; polls. */
