@@ -15,6 +15,7 @@ import { LocalBus } from './psrpc/local-bus.ts';
 import type { RpcObserver } from './psrpc/observer.ts';
 import { RpcServer } from './psrpc/server.ts';
 import { RedisBus } from './redis/bus.ts';
+import { RedisClock } from './redis/clock.ts';
 import { RedisConnection } from './redis/connection.ts';
 import { RedisKeyspace } from './redis/keyspace.ts';
 import { redisSettings } from './redis/options.ts';
@@ -36,6 +37,7 @@ export class ClusterLinks {
   readonly client: RpcClient;
   readonly server: RpcServer;
   readonly #redis: RedisConnection | undefined;
+  readonly #clock: RedisClock | undefined;
   #closing: Promise<void> | undefined;
 
   /** Throws where what is configured of Redis can't be. */
@@ -47,9 +49,11 @@ export class ClusterLinks {
     this.keyspace = this.#redis === undefined ? new LocalKeyspace() : new RedisKeyspace(this.#redis);
     this.bus = this.#redis === undefined ? new LocalBus() : new RedisBus(this.#redis);
     this.store = new KeyspaceStore(this.keyspace);
+    this.#clock = this.#redis === undefined ? undefined : new RedisClock(this.#redis);
+    const sharedNow = () => this.#clock?.now();
     const observed = observe === undefined ? {} : { observe };
-    this.client = new RpcClient(this.bus, { id: self, log, maxAttempts, timeoutMs, backoffMs, ...observed });
-    this.server = new RpcServer(this.bus, { id: self, log, timeoutMs, ...observed });
+    this.client = new RpcClient(this.bus, { id: self, log, maxAttempts, timeoutMs, backoffMs, sharedNow, ...observed });
+    this.server = new RpcServer(this.bus, { id: self, log, timeoutMs, sharedNow, ...observed });
   }
 
   /** How often Redis was away, since the start. */
@@ -72,6 +76,7 @@ export class ClusterLinks {
     await this.server.close();
     await this.client.close();
     await this.bus.close();
+    this.#clock?.close();
     await this.#redis?.close();
   }
 }
