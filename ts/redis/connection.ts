@@ -58,7 +58,8 @@ export class RedisConnection {
     try {
       return await this.#commands.send(name, ...words);
     } catch (error) {
-      this.#onRefusal(error instanceof RpcError ? error.cause : error);
+      const cause = error instanceof RpcError ? error.cause : error;
+      if (isRefusal(cause)) this.#onRefusal(cause);
       throw error;
     }
   }
@@ -130,16 +131,16 @@ export class RedisConnection {
 
   #onProbed(error: unknown): void {
     if (error !== undefined) {
-      this.#onRefusal(error, true);
+      this.#onRefusal(error);
     } else if (this.link.set(true)) {
       this.#outages.ended();
     }
   }
 
-  #onRefusal(error: unknown, always = false): void {
-    if (!always && !isRefusal(error)) return;
+  #onRefusal(error: unknown): void {
     const reason = error instanceof Error ? error.message : String(error);
     this.#down(reason);
+    this.#commands.doubt();
     if (!isReadOnly(error) || performance.now() - this.#lastReadOnlyAt < READ_ONLY_GAP_MS) return;
     // Another one is master now: the same address, or the Sentinels, may lead to it.
     this.#lastReadOnlyAt = performance.now();

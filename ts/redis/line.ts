@@ -114,6 +114,11 @@ export class Line {
     if (this.#state.is === 'ready' || this.#state.is === 'connecting') this.#onLost(this.#state.client, reason);
   }
 
+  /** Redis answers what it should not: probes come often until one is good. */
+  doubt(): void {
+    this.#probeFailed = true;
+  }
+
   /** Probes now rather than with the next beat. */
   probe(): void {
     if (this.#state.is !== 'ready' || this.#probing) return;
