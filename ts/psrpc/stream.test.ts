@@ -112,6 +112,16 @@ test('a message that is never acknowledged rejects after the timeout', async (t)
   await rejected;
 });
 
+test('a message may have less time than others', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const { cast, ours } = await opened(t);
+  await cast.server.close();
+  cast.bus.publish = async () => {};
+  const rejected = assert.rejects(ours.send(message(1), 100), { code: 'deadline_exceeded' });
+  t.mock.timers.tick(100);
+  await rejected;
+});
+
 test('a stream that ends rejects what waits for its ack', async (t) => {
   const { cast, ours } = await opened(t);
   const rejected = assert.rejects(ours.send(message(1)), { code: 'unavailable', message: 'the node is gone' });
