@@ -29,7 +29,7 @@ async function serve(flags: Flags): Promise<void> {
   const server = await createServer(config, log, version());
   // In development it is the terminal that was closed, and nobody is left to look.
   if (!config.development) process.on('SIGHUP', () => server.reload(checkConfig(flags, log)));
-  const ended = waitForSignals(server, log);
+  const ended = waitForSignals(server, log, config.development);
   await server.start();
   await ended;
 }
@@ -45,15 +45,22 @@ function checkConfig(flags: Flags, log: { error(fields: object, text: string): v
   }
 }
 
-/** The first signal closes; the second one does not wait. */
-function waitForSignals(server: { close(): Promise<void> }, log: { info(fields: object, text: string): void }) {
+interface Stoppable {
+  drain(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The first signal drains and then closes, the second closes at once, the third does not wait for that. */
+function waitForSignals(server: Stoppable, log: { info(fields: object, text: string): void }, development: boolean) {
   return new Promise<void>((resolve, reject) => {
-    let asked = false;
+    let asked = 0;
     const onSignal = (signal: NodeJS.Signals) => {
-      if (asked) process.exit(1);
-      asked = true;
-      log.info({ signal }, 'exit requested, shutting down');
-      server.close().then(resolve, reject);
+      asked += 1;
+      log.info({ signal }, asked === 1 ? 'exit requested, shutting down' : 'exit requested again, not waiting');
+      if (asked > 2) process.exit(1);
+      // Ctrl-C at a terminal means now.
+      const drained = asked === 1 && !(development && signal === 'SIGINT') ? server.drain() : Promise.resolve();
+      drained.then(() => server.close()).then(resolve, reject);
     };
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGQUIT'] as const) process.on(signal, onSignal);
   });

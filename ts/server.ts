@@ -17,15 +17,15 @@ import { addApi } from './api-root.ts';
 import { Keys } from './auth/keys.ts';
 import { mintRefreshToken } from './auth/token.ts';
 import { apiCertificate, turnCertificate } from './certificate-settings.ts';
-import { LocalRouter } from './cluster/local-router.ts';
-import { LocalNode } from './cluster/node.ts';
+import type { Drain } from './cluster/drain.ts';
 import type { Router } from './cluster/types.ts';
 import { ClusterLinks } from './cluster-root.ts';
 import type { Config } from './config/schema.ts';
 import { fileLimitWarning } from './file-limit.ts';
 import { chooseHttpApp } from './http/choose.ts';
 import { addDemoRoutes } from './http/demo-routes.ts';
-import { liveness, readiness } from './http/health.ts';
+import { addDrainRoutes } from './http/drain-routes.ts';
+import { health, liveness, readiness } from './http/health.ts';
 import { pipeline } from './http/pipeline.ts';
 import { Routes } from './http/routes.ts';
 import { addSignalRoutes } from './http/signal-routes.ts';
@@ -49,6 +49,8 @@ import { MetricsExporter } from './metrics/exporter.ts';
 import { SessionMetrics } from './metrics/sessions.ts';
 import { TrackMetrics } from './metrics/tracks.ts';
 import { createNegotiation } from './negotiate/negotiation.ts';
+import { nodeLoad } from './node-load.ts';
+import { NodeRoot } from './node-root.ts';
 import { assertPortsFree } from './ports.ts';
 import { NO_EGRESS } from './room/auto-egress.ts';
 import { systemClock } from './room/clock.ts';
@@ -72,7 +74,11 @@ export interface Server {
   start(): Promise<void>;
   /** Looks at the certificates' files again, and counts what became of the config file since. */
   reload(configFile: 'ok' | 'broken'): void;
-  /** Everybody leaves with SERVER_SHUTDOWN, then everything ends. Idempotent. */
+  /**
+   * No new rooms; resolves once nobody is left, or the time to drain is up and who was left has been sent elsewhere.
+   */
+  drain(): Promise<void>;
+  /** Whoever is left leaves with SERVER_SHUTDOWN, then everything ends. Idempotent. */
   close(): Promise<void>;
 }
 
@@ -121,7 +127,8 @@ class SluiceServer implements Server {
   readonly #engine: WorkerEngine;
   readonly #mdns: MdnsResolver | undefined;
   readonly #rooms: Rooms;
-  readonly #node: LocalNode;
+  readonly #nodeRoot: NodeRoot;
+  readonly #drain: Drain;
   readonly #router: Router<RoomHost>;
   readonly #http: HttpApp;
   readonly #metrics: MetricsExporter | undefined;
@@ -141,14 +148,19 @@ class SluiceServer implements Server {
       onFatal: (error) => log.error({ error: error.message }, 'a media worker ended'),
     });
     this.#mdns = config.rtc.use_mdns ? mdnsResolver(addresses, log) : undefined;
+    this.#nodeRoot = this.#makeNodeRoot();
     const context = this.#roomContext(addresses);
     this.#rooms = new Rooms(context);
     const host: RoomHost = {
       sessions: new RoomSessionHost(context, this.#rooms),
       controls: new RoomControls(context.config, this.#rooms),
     };
-    this.#node = this.#localNode();
-    this.#router = new LocalRouter(host, this.nodeId, this.#links.store.nodes);
+    this.#drain = this.#nodeRoot.drain(this.#rooms);
+    this.#router = this.#nodeRoot.router({
+      local: host,
+      remoteHost: () => host,
+      isHostedHere: (room) => this.#rooms.isHosted(room),
+    });
     this.#http = this.#httpApp();
     this.#metrics = config.prometheus.port === 0 ? undefined : this.#metricsExporter();
   }
@@ -162,7 +174,7 @@ class SluiceServer implements Server {
       }
       await this.#metrics?.listen();
       await this.#workers?.start();
-      await this.#node.start();
+      await this.#nodeRoot.start(this.#rooms);
     } catch (error) {
       await this.close();
       throw error;
@@ -175,6 +187,10 @@ class SluiceServer implements Server {
     for (const files of this.#certificates) files.reread();
   }
 
+  drain(): Promise<void> {
+    return this.#drain.finish();
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -182,14 +198,15 @@ class SluiceServer implements Server {
 
   async #close(): Promise<void> {
     for (const files of this.#certificates) files.close();
-    await this.#node.drain();
+    this.#drain.close();
+    await this.#nodeRoot.node.setState('shuttingDown');
     await this.#rooms.close();
     await this.#workers?.close();
     await this.#http.close(HTTP_GRACE_MS);
     await this.#metrics?.close();
     await this.#mdns?.close();
     await this.#engine.close();
-    await this.#node.stop();
+    await this.#nodeRoot.stop();
     await this.#links.close();
     this.addresses.length = 0;
   }
@@ -226,6 +243,7 @@ class SluiceServer implements Server {
           ...(this.#mdns === undefined ? {} : { mdns: this.#mdns }),
         }),
       store: this.#links.store,
+      ownership: this.#nodeRoot.ownership,
       presence: UNNOTICED,
       egress: this.#workers?.autoEgress ?? NO_EGRESS,
       issueToken: (claims, ttlSeconds) => mintRefreshToken(this.#keys, claims, ttlSeconds, new Date()),
@@ -251,29 +269,32 @@ class SluiceServer implements Server {
       cluster: new ClusterMetrics(() => ALONE),
       edge: this.#edge,
       workers: this.#engine.workers,
-      workerCounters: async (worker: number) =>
-        (await this.#engine.query(worker as WorkerId, { type: 'workerStats' })).counters,
+      workerCounters: (worker: number) => this.#workerCounters(worker),
     };
     return new MetricsExporter(sources, this.#config.prometheus);
   }
 
-  #localNode(): LocalNode {
-    const { region, node_stats } = this.#config;
-    return new LocalNode({
-      id: this.nodeId,
+  #makeNodeRoot(): NodeRoot {
+    return new NodeRoot({
+      config: this.#config,
+      self: this.nodeId,
       ip: this.#ip,
-      region,
-      directory: this.#links.store.nodes,
-      bus: this.#links.bus,
-      load: () => {
-        const { rooms, participants, tracksPublished, tracksSubscribed } = this.#rooms.totals;
-        return { rooms, clients: participants, tracksIn: tracksPublished, tracksOut: tracksSubscribed };
+      links: this.#links,
+      log: this.#log,
+      load: async () => {
+        const workers = Array.from({ length: this.#engine.workers }, (_, worker) => this.#workerCounters(worker));
+        return nodeLoad({
+          rooms: this.#rooms.totals,
+          joins: this.#sessions.counts,
+          tracks: this.#tracks.counts,
+          workers: (await Promise.all(workers)).flat(),
+        });
       },
-      now: () => new Date(),
-      onError: (error) => this.#log.warn({ error: String(error) }, 'could not update the node'),
-      interval: node_stats.stats_update_interval,
-      maxDelay: node_stats.stats_max_delay,
     });
+  }
+
+  async #workerCounters(worker: number): Promise<[string, number][]> {
+    return (await this.#engine.query(worker as WorkerId, { type: 'workerStats' })).counters;
   }
 
   #httpApp(): HttpApp {
@@ -281,13 +302,14 @@ class SluiceServer implements Server {
     const routes = new Routes()
       .exact(
         '/',
-        readiness(() => this.#node.updatedAt, now),
+        health(() => this.#nodeRoot.node.age, now),
       )
       .exact(
         '/readyz',
-        readiness(() => this.#node.updatedAt, now),
+        readiness(() => this.#nodeRoot.takesRooms),
       )
       .exact('/healthz', liveness);
+    addDrainRoutes(routes, this.#drain);
     this.#addSignal(routes);
     this.#addApi(routes);
     const demo = this.#config.development ? demoFiles() : undefined;

@@ -1,4 +1,4 @@
-import type { NodeId } from '../lib/ids.ts';
+import type { NodeId, RoomName } from '../lib/ids.ts';
 import type { ClusterNode, Members, NodeDirectory } from './types.ts';
 import type { LeaseWatch } from './watch.ts';
 
@@ -38,6 +38,19 @@ export class ClusterMembers implements Members {
     const standing = node.id === this.self ? 'alive' : (this.#parts.watch?.standing(node.id) ?? 'unknown');
     if (standing !== 'unknown') return standing === 'alive';
     return this.#parts.now().getTime() / 1000 - node.stats.updatedAt < AVAILABLE_SECONDS;
+  }
+
+  /** Whether it is one of ours, as far as could be seen. */
+  hasLease(node: NodeId): boolean {
+    return node === this.self || this.#parts.watch?.standing(node) === 'alive';
+  }
+
+  /** The node without leases, one of livekit-server, that has the room and is there. */
+  async foreignOwner(room: RoomName): Promise<NodeId | undefined> {
+    const { directory, watch } = this.#parts;
+    const node = await directory.nodeForRoom(room);
+    if (node === undefined || node.id === this.self || watch?.standing(node.id) !== 'unknown') return undefined;
+    return this.isAvailable(node) ? node.id : undefined;
   }
 
   onGone(listener: (node: NodeId) => void): () => void {

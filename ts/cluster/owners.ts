@@ -23,6 +23,8 @@ export interface Owner {
   readonly epoch: number;
 }
 
+type Outcome = 'ours' | 'theirs' | 'wait';
+
 export interface OwnersParts {
   readonly keyspace: Keyspace;
   readonly self: NodeId;
@@ -34,6 +36,8 @@ export interface OwnersParts {
   readonly foreignOwner: (room: RoomName) => Promise<NodeId | undefined>;
   /** Tells livekit-server's nodes where the room is. */
   readonly assign: (room: RoomName) => Promise<void>;
+  /** Takes that back; the room stays in the store for whoever gets it next. */
+  readonly unassign: (room: RoomName) => Promise<void>;
   /** Removes what the store has of a room. */
   readonly removeRoom: (room: RoomName) => Promise<void>;
   readonly onError: (error: unknown) => void;
@@ -45,6 +49,8 @@ export class RoomOwners implements RoomOwnership {
   readonly #owned = new Map<RoomName, number>();
   /** Ended here while in doubt: to be given up, and removed from the store, when they are ours again. */
   readonly #abandoned = new Map<RoomName, { readonly remove: boolean }>();
+  /** Rooms of dead nodes of which the rest is being removed. */
+  readonly #cleaning = new Set<RoomName>();
   #rooms: OwnedRooms | undefined;
   #stopLease: (() => void) | undefined;
   #reclaiming: Promise<void> | undefined;
@@ -96,15 +102,46 @@ export class RoomOwners implements RoomOwnership {
     }
     this.#abandoned.delete(room);
     this.claimed += 1;
+    await this.#parts.assign(room);
+  }
+
+  /**
+   * Runs `task` for a room that a dead node, or nobody, owns, while nobody can take it. Resolves to false, without having
+   * run it, where that can't be had.
+   */
+  async clean(room: RoomName, task: () => Promise<void>): Promise<boolean> {
+    if (this.#owned.has(room) || this.#cleaning.has(room)) return false;
+    const { keyspace, self, lease, onError } = this.#parts;
+    const { epoch } = lease;
+    this.#cleaning.add(room);
+    try {
+      if ((await this.#tryWrite(room, epoch, false)) !== 'ours') return false;
+      await task();
+      return true;
+    } finally {
+      await keyspace.hashSwap(OWNERS_KEY, room, formatOwner({ node: self, epoch }), undefined).catch(onError);
+      this.#cleaning.delete(room);
+    }
+  }
+
+  /** All that is written down, a page at a time. */
+  async *entries(): AsyncIterable<[room: RoomName, owner: Owner][]> {
+    for await (const page of this.#parts.keyspace.hashPages(OWNERS_KEY)) {
+      yield page.flatMap(([room, value]): [RoomName, Owner][] => {
+        const owner = parseOwner(value);
+        return owner === undefined ? [] : [[room as RoomName, owner]];
+      });
+    }
   }
 
   async release(room: RoomName, remove: boolean): Promise<void> {
-    const { removeRoom, onError, keyspace, self } = this.#parts;
+    const { removeRoom, unassign, onError, keyspace, self } = this.#parts;
     const epoch = this.#owned.get(room);
     if (epoch === undefined) return;
     try {
       if (!this.holds(room)) throw new RpcError('unavailable', 'the lease has lapsed');
       if (remove) await removeRoom(room);
+      else await unassign(room);
       // Last, so that nobody takes a room of which something is left.
       this.#owned.delete(room);
       await keyspace.hashSwap(OWNERS_KEY, room, formatOwner({ node: self, epoch }), undefined);
@@ -120,25 +157,30 @@ export class RoomOwners implements RoomOwnership {
    * `wait` where it is neither ours nor certainly another's yet. Rejects with `unavailable` where Redis does not answer.
    * A `former` owner need not wait until an emptied keyspace has settled.
    */
-  async #tryClaim(room: RoomName, former: boolean): Promise<'ours' | 'theirs' | 'wait'> {
+  async #tryClaim(room: RoomName, former: boolean): Promise<Outcome> {
+    if (this.#cleaning.has(room)) return 'wait';
+    const { epoch } = this.#parts.lease;
+    const outcome = await this.#tryWrite(room, epoch, former);
+    if (outcome === 'ours') this.#owned.set(room, epoch);
+    return outcome;
+  }
+
+  async #tryWrite(room: RoomName, epoch: number, former: boolean): Promise<Outcome> {
     const { keyspace, lease, self, foreignOwner } = this.#parts;
-    const { epoch } = lease;
     if (!lease.valid) return 'wait';
     const current = await keyspace.hashGet(OWNERS_KEY, room);
     const owner = parseOwner(current);
-    if (owner === undefined && !former && (await keyspace.get(SETTLING_KEY)) !== undefined) return 'wait';
+    const free = owner === undefined && !former;
+    if (free && (await this.#settling())) return 'wait';
     if (owner !== undefined && owner.node !== self) {
       const standing = await this.#standing(owner.node);
       if (standing !== 'gone') return standing === 'alive' ? 'theirs' : 'wait';
     }
-    if ((owner === undefined || owner.node !== self) && (await foreignOwner(room)) !== undefined) return 'theirs';
+    if ((await foreignOwner(room)) !== undefined) return 'theirs';
     const mine = formatOwner({ node: self, epoch });
     if (!(await keyspace.hashSwap(OWNERS_KEY, room, current, mine))) return 'wait';
     // Only now is it certain that the keyspace we wrote to is the one that our lease is in.
-    if ((await lease.confirm(epoch)) && (former || owner !== undefined || !(await this.#settling()))) {
-      this.#owned.set(room, epoch);
-      return 'ours';
-    }
+    if ((await lease.confirm(epoch)) && !(free && (await this.#settling()))) return 'ours';
     await keyspace.hashSwap(OWNERS_KEY, room, mine, current);
     return 'wait';
   }

@@ -287,6 +287,8 @@ export const schema = section({
     enable_psrpc_for_get_list_participants: flag(),
   }),
   trace: section({ jaeger_url: text() }),
+  // Ours.
+  drain: section({ deadline: duration('10m') }),
 });
 
 export type Config = z.infer<typeof schema>;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Keys } from '../auth/keys.ts';
 import { mintToken } from '../auth/token.ts';
-import { liveness, readiness } from './health.ts';
+import { health, liveness, readiness } from './health.ts';
 import { pipeline } from './pipeline.ts';
 import { text } from './reply.ts';
 import { Routes } from './routes.ts';
@@ -11,15 +11,20 @@ import { BodyTooLarge, type HttpRequest, type PlainReply } from './types.ts';
 const keys = new Keys({ key: 'secret' });
 const now = new Date('2026-01-01T00:00:00Z');
 const seconds = now.getTime() / 1000;
-let updatedAt = seconds;
+let age = 0;
+let takesRooms = true;
 
 const routes = new Routes()
   .exact(
     '/',
-    readiness(
-      () => updatedAt,
+    health(
+      () => age,
       () => now,
     ),
+  )
+  .exact(
+    '/readyz',
+    readiness(() => takesRooms),
   )
   .exact('/healthz', liveness)
   .exact('/who', async ({ token }) => text(200, token?.claims.identity ?? 'nobody'))
@@ -61,12 +66,20 @@ describe('routes', () => {
   });
 
   it('the root is ready while the node is fresh', async () => {
-    updatedAt = seconds - 4;
+    age = 4000;
     assert.deepEqual([(await ask('/')).status, (await ask('//')).body], [200, 'OK']);
-    updatedAt = seconds - 5;
+    age = 5000;
     const { status, body } = await ask('/');
     assert.deepEqual([status, body], [406, 'Not Ready\nNode Updated At 2025-12-31 23:59:55 +0000 UTC']);
     assert.equal((await ask('/healthz')).status, 200);
+    age = 0;
+  });
+
+  it('readiness is about new rooms alone', async () => {
+    assert.equal((await ask('/readyz')).status, 200);
+    takesRooms = false;
+    assert.deepEqual([(await ask('/readyz')).status, (await ask('/')).status], [503, 200]);
+    takesRooms = true;
   });
 });
 

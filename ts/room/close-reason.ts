@@ -18,6 +18,7 @@ export type CloseReason =
   | 'publicationError'
   | 'subscriptionError'
   | 'signalClosed'
+  | 'roomMoved'
   | 'simulatedMigration'
   | 'simulatedNodeFailure'
   | 'simulatedServerLeave';
@@ -81,6 +82,7 @@ const DISCONNECT_REASONS: Record<CloseReason, DisconnectReason> = {
   publicationError: DisconnectReason.STATE_MISMATCH,
   subscriptionError: DisconnectReason.STATE_MISMATCH,
   signalClosed: DisconnectReason.SIGNAL_CLOSE,
+  roomMoved: DisconnectReason.MIGRATION,
   simulatedMigration: DisconnectReason.MIGRATION,
   simulatedNodeFailure: DisconnectReason.SERVER_SHUTDOWN,
   simulatedServerLeave: DisconnectReason.SERVER_SHUTDOWN,

@@ -9,7 +9,7 @@ import type { Negotiation, NegotiationHost, NegotiationOptions } from '../negoti
 import type { AutoEgress } from './auto-egress.ts';
 import type { Clock } from './clock.ts';
 import type { RoomConfig } from './config.ts';
-import type { ParticipantStore, RoomStore } from './contracts.ts';
+import type { ParticipantStore, RoomOwnership, RoomStore } from './contracts.ts';
 import type { Preferences } from './preferences.ts';
 import type { Presence } from './presence.ts';
 
@@ -30,6 +30,7 @@ export interface RoomContext {
   readonly store: { readonly rooms: RoomStore; readonly participants: ParticipantStore };
   readonly egress: AutoEgress;
   readonly presence: Presence;
+  readonly ownership: RoomOwnership;
   readonly issueToken: IssueToken;
   /** As join and reconnect responses carry it. */
   readonly serverInfo: ServerInfo;

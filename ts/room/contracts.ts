@@ -2,7 +2,14 @@
  * The contracts that rooms implement for the folders above them. Types only, so nothing is imported at run time and the
  * arrows between folders still point down; this file is the one place that names what stands above.
  */
-export type { ParticipantStore, RoomInternal, RoomStore, StoredRoom } from '../cluster/types.ts';
+export type {
+  OwnedRooms,
+  ParticipantStore,
+  RoomInternal,
+  RoomOwnership,
+  RoomStore,
+  StoredRoom,
+} from '../cluster/types.ts';
 export type {
   DataRequests,
   JoinParams,

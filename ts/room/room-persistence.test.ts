@@ -10,7 +10,7 @@ import { RoomPersistence } from './room-persistence.ts';
 test('a change at any step of a write reaches the store', async () => {
   for (let steps = 0; steps < 20; steps++) {
     const store = new KeyspaceStore(new LocalKeyspace());
-    const persistence = new RoomPersistence(store, 'a' as RoomName, pino({ level: 'silent' }));
+    const persistence = new RoomPersistence(store, { holds: () => true }, 'a' as RoomName, pino({ level: 'silent' }));
     persistence.removeParticipant('x' as Identity);
     for (let step = 0; step < steps; step++) await Promise.resolve();
     persistence.saveParticipant('x' as Identity, new ParticipantInfo({ identity: 'x' }));

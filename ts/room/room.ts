@@ -86,7 +86,7 @@ export class Room {
   }
 
   #makeParts(room: RoomMessage): RoomParts {
-    const { clock, config, engine, store, trackMetrics } = this.#context;
+    const { clock, config, engine, ownership, store, trackMetrics } = this.#context;
     const members = new Members();
     const roster = {
       receivers: () => members,
@@ -106,7 +106,7 @@ export class Room {
       qualities: new ConnectionQualities(clock, trackMetrics, () => members),
       data: new RoomData(engine, this.#mediaId, clock),
       egress: this.egress,
-      persistence: new RoomPersistence(store, this.name, this.log),
+      persistence: new RoomPersistence(store, ownership, this.name, this.log),
     };
   }
 
@@ -306,26 +306,59 @@ export class Room {
 
   /** Everybody leaves; resolves once the store knows. Idempotent. */
   close(reason: CloseReason): Promise<void> {
-    this.#closing ??= this.#close(reason);
+    this.#closing ??= this.#close(reason, 'removed');
     return this.#closing;
   }
 
-  async #close(reason: CloseReason): Promise<void> {
+  /**
+   * Ends the room here and not in the cluster: everybody is told to come back, to wherever it is then. A room that is
+   * `givenUp` is free before they hear of it; one that is `lost` has been another node's for some time. Idempotent.
+   */
+  moveAway(ending: 'givenUp' | 'lost'): Promise<void> {
+    this.#closing ??= this.#close('roomMoved', ending);
+    return this.#closing;
+  }
+
+  async #close(reason: CloseReason, ending: Ending): Promise<void> {
     // Whoever asks in this turn must find the room closed: leaving members ask.
     await Promise.resolve();
     const { members, info, updates, speakers, qualities, data, persistence } = this.#parts;
+    const { clock, sessionMetrics, ownership } = this.#context;
+    if (ending !== 'removed') await persistence.close();
+    if (ending === 'givenUp') await ownership.release(this.name, false);
     updates.close();
-    for (const member of members) this.remove(member, reason, true);
+    for (const member of members) {
+      if (ending === 'removed') this.remove(member, reason, true);
+      else member.restartSession(reason);
+    }
     data.close();
     info.close();
     speakers.close();
     qualities.close();
-    this.#onClosed(this);
-    const { clock, sessionMetrics } = this.#context;
     sessionMetrics.roomEnded(clock.now() - Number(this.snapshot().creationTimeMs));
     await Promise.all(this.#leaving);
     await persistence.close();
-    this.log.info('room closed');
+    if (ending === 'removed') await ownership.release(this.name, true);
+    this.#onClosed(this);
+    this.log.info({ ending }, 'room closed');
+  }
+
+  /** Writes everything that is known of the room anew: what it was written to is gone, or was away. */
+  republish(): void {
+    if (this.closed) return;
+    const { members, persistence } = this.#parts;
+    persistence.saveRoom(this.snapshot(), this.#internal);
+    for (const { participant } of members) persistence.saveParticipant(participant.identity, participant.info());
+  }
+
+  /** Tries again what the store refused. */
+  retryPersisting(): void {
+    this.#parts.persistence.retry();
+  }
+
+  /** Nobody is in it, or on the way in. */
+  get deserted(): boolean {
+    return this.#holds === 0 && this.#parts.members.size === 0;
   }
 
   /** Resolves once the store has what happened so far. */
@@ -333,3 +366,6 @@ export class Room {
     return this.#parts.persistence.settled();
   }
 }
+
+/** What becomes of a room in the cluster when it ends here. */
+type Ending = 'removed' | 'givenUp' | 'lost';

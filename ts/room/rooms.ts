@@ -1,11 +1,11 @@
 /** The rooms this node hosts. */
 
 import type { CreateRoomRequest, RoomCompositeEgressRequest, Room as RoomMessage } from '@livekit/protocol';
-import type { RoomName } from '../lib/ids.ts';
+import type { Identity, RoomName } from '../lib/ids.ts';
 import { RpcError } from '../lib/rpc-error.ts';
 import type { Timer } from './clock.ts';
 import type { RoomContext } from './context.ts';
-import type { StoredRoom } from './contracts.ts';
+import type { OwnedRooms, StoredRoom } from './contracts.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { Room } from './room.ts';
 import { applyRequest, newRoom, withPreset } from './room-allocation.ts';
@@ -17,12 +17,13 @@ export interface RoomTotals {
   tracksSubscribed: number;
 }
 
-export class Rooms {
+export class Rooms implements OwnedRooms {
   readonly #context: RoomContext;
   readonly #rooms = new Map<RoomName, Room>();
   /** Creation and deletion of one name never overlap. */
   readonly #lock = new KeyedLock<RoomName>();
   readonly #sweeper: Timer;
+  #acceptsNew = true;
   #closing: Promise<void> | undefined;
 
   constructor(context: RoomContext) {
@@ -32,6 +33,37 @@ export class Rooms {
 
   get(name: RoomName): Room | undefined {
     return this.#rooms.get(name);
+  }
+
+  /** Rooms that go on here. */
+  *hosted(): Iterable<RoomName> {
+    for (const room of this.#rooms.values()) if (!room.closed) yield room.name;
+  }
+
+  isHosted(name: RoomName): boolean {
+    return this.#rooms.get(name)?.closed === false;
+  }
+
+  /** Whether rooms that are not here yet may come; those that are go on either way. */
+  acceptNew(accept: boolean): void {
+    this.#acceptsNew = accept;
+  }
+
+  republish(name: RoomName): void {
+    this.#rooms.get(name)?.republish();
+  }
+
+  async lost(name: RoomName): Promise<void> {
+    await this.#rooms.get(name)?.moveAway('lost');
+  }
+
+  async handOver(name: RoomName): Promise<void> {
+    await this.#rooms.get(name)?.moveAway('givenUp');
+  }
+
+  giveUpEmpty(): void {
+    // `moveAway` never rejects.
+    for (const room of this.#rooms.values()) if (room.deserted) void room.moveAway('givenUp');
   }
 
   get totals(): RoomTotals {
@@ -95,12 +127,27 @@ export class Rooms {
     // What is ending removes itself from the store first.
     await live?.close('roomClosed');
     const complete = withPreset(this.#context.config, request);
-    const { stored, created } = await this.#allocate(name, complete, mayCreate);
+    if (!this.#acceptsNew) throw new RpcError('unavailable', 'this node is draining');
+    const { stored, created } = await this.#own(name, () => this.#allocate(name, complete, mayCreate));
     const room = new Room(this.#context, stored, (closed) => this.#forget(closed));
     this.#rooms.set(name, room);
     this.#context.presence.roomOpened(name);
     room.log.info('room started');
+    // What a former owner had sent before it died may have arrived after what we wrote.
+    if (!created) this.#context.clock.after(REWRITE_MS, () => room.republish());
     return { room, record: created ? complete.egress?.room : undefined };
+  }
+
+  /** What goes wrong with a room that was made ours leaves it free for others. */
+  async #own(name: RoomName, allocate: () => Promise<Allocated>): Promise<Allocated> {
+    const { ownership } = this.#context;
+    await ownership.claim(name);
+    try {
+      return await allocate();
+    } catch (error) {
+      await ownership.release(name, false);
+      throw error;
+    }
   }
 
   async #allocate(name: RoomName, request: CreateRoomRequest, mayCreate: boolean): Promise<Allocated> {
@@ -111,18 +158,27 @@ export class Rooms {
       if (known === undefined && !mayCreate) throw new RpcError('not_found', 'requested room does not exist');
       const stored = applyRequest(known ?? newRoom(config, name, clock.now()), request);
       await store.rooms.store(stored.room, stored.internal);
+      if (known !== undefined) await this.#removeFormerParticipants(name);
       return { stored, created: known === undefined };
     } finally {
       await unlock();
     }
   }
 
+  /** Those of a node that had the room and is dead, or gave it up. */
+  async #removeFormerParticipants(name: RoomName): Promise<void> {
+    const { participants } = this.#context.store;
+    for (const { identity } of await participants.list(name)) await participants.remove(name, identity as Identity);
+  }
+
   /** Everybody leaves with ROOM_DELETED; the store forgets the room, hosted or not. */
   async delete(name: RoomName): Promise<void> {
     await this.#lock.run(name, async () => {
       const room = this.#rooms.get(name);
-      if (room === undefined) await this.#context.store.rooms.remove(name);
-      else await room.close('roomDeleted');
+      if (room !== undefined) return room.close('roomDeleted');
+      const { ownership } = this.#context;
+      await ownership.claim(name);
+      await ownership.release(name, true);
     });
   }
 
@@ -134,7 +190,10 @@ export class Rooms {
 
   #sweep(): void {
     const now = this.#context.clock.now();
-    for (const room of this.#rooms.values()) room.closeIfIdle(now);
+    for (const room of this.#rooms.values()) {
+      room.closeIfIdle(now);
+      room.retryPersisting();
+    }
   }
 
   /** Ends all rooms with SERVER_SHUTDOWN. Idempotent. */
@@ -161,5 +220,7 @@ interface Allocated {
   readonly created: boolean;
 }
 
+/** Longer than a command of a former owner may be on its way. */
+const REWRITE_MS = 5000;
 /** How often idle rooms are looked for. */
 const SWEEP_MS = 1000;

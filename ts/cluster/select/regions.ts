@@ -15,8 +15,7 @@ export function distancesFrom(name: string, regions: readonly Region[]): Readonl
 function distance(from: Region, to: Region): number {
   const [lat1, lat2] = [radians(from.lat), radians(to.lat)];
   const halfChord =
-    Math.sin((lat2 - lat1) / 2) ** 2 +
-    Math.cos(lat1) * Math.cos(lat2) * Math.sin(radians(to.lon - from.lon) / 2) ** 2;
+    Math.sin((lat2 - lat1) / 2) ** 2 + Math.cos(lat1) * Math.cos(lat2) * Math.sin(radians(to.lon - from.lon) / 2) ** 2;
   return 2 * EARTH_RADIUS_M * Math.asin(Math.min(1, Math.sqrt(halfChord)));
 }
 

@@ -22,6 +22,7 @@ import type { createNegotiation } from '../../negotiate/negotiation.ts';
 import { DEFAULT_ROOM_CONFIG, type RoomConfig } from '../config.ts';
 import type { RoomContext } from '../context.ts';
 import type { JoinParams, SignalSession } from '../contracts.ts';
+import { SoleOwnership } from '../../cluster/sole-ownership.ts';
 import { Preferences } from '../preferences.ts';
 import { UNNOTICED } from '../presence.ts';
 import { RoomControls } from '../room-control.ts';
@@ -82,6 +83,10 @@ export class Scene {
       },
       store: this.store,
       presence: UNNOTICED,
+      ownership: new SoleOwnership(
+        (room) => this.store.rooms.remove(room),
+        () => {},
+      ),
       egress: this.egress,
       issueToken: (claims) => {
         this.tokens.push(claims);

@@ -1,0 +1,178 @@
+/**
+ * How a node is emptied (livekit-facts 8, and better): no new rooms, rooms that empty are given up at once, and those that
+ * are left when time is up go to other nodes, with everybody in them.
+ *
+ * ```
+ *             drain()                    no participants left
+ *  serving ─────────────► draining(until) ─────────────────────► done
+ *     ▲                      │    │   time is up: rooms released,  ▲
+ *     │                      │    └── participants told ───────────┘
+ *     └───── undrain() ──────┴──────────────────────────────────────
+ * ```
+ */
+
+import type { RoomName } from '../lib/ids.ts';
+import { RpcError } from '../lib/rpc-error.ts';
+import type { Clock, Timer } from '../room/clock.ts';
+
+/** The rooms of this node, as draining needs them. */
+export interface DrainedRooms {
+  readonly totals: { readonly rooms: number; readonly participants: number };
+  hosted(): Iterable<RoomName>;
+  /** Whether rooms that are not here yet may come. */
+  acceptNew(accept: boolean): void;
+  /** Rooms without participants are given up, for whoever wants them next. */
+  giveUpEmpty(): void;
+  /** Releases the room, and tells everybody in it to come back: they find it elsewhere. */
+  handOver(room: RoomName): Promise<void>;
+}
+
+export interface DrainParts {
+  readonly node: { setState(state: 'serving' | 'shuttingDown'): Promise<void> };
+  readonly rooms: DrainedRooms;
+  /** Whether there is another node that rooms could go to. */
+  readonly othersServe: () => Promise<boolean>;
+  /** Milliseconds; 0 to wait for ever. */
+  readonly deadline: number;
+  readonly clock: Clock;
+  readonly now: () => Date;
+  readonly log: { info(fields: object, text: string): void; warn(fields: object, text: string): void };
+}
+
+export type DrainState =
+  | { readonly name: 'serving' }
+  /** `until` undefined for no deadline. */
+  | { readonly name: 'draining'; readonly until: Date | undefined }
+  | { readonly name: 'done' };
+
+/** As the API tells it. */
+export interface DrainStatus {
+  readonly state: DrainState['name'];
+  /** ISO 8601; absent without a deadline. */
+  readonly until?: string;
+  readonly rooms: number;
+  readonly participants: number;
+}
+
+export class Drain {
+  readonly #parts: DrainParts;
+  #state: DrainState = { name: 'serving' };
+  #poll: Timer | undefined;
+  #deadline: Timer | undefined;
+  readonly #waiting = new Set<(emptied: boolean) => void>();
+  #handingOver = false;
+  #ending = false;
+
+  constructor(parts: DrainParts) {
+    this.#parts = parts;
+  }
+
+  get active(): boolean {
+    return this.#state.name !== 'serving';
+  }
+
+  get status(): DrainStatus {
+    const { rooms, participants } = this.#parts.rooms.totals;
+    const until = this.#state.name === 'draining' ? this.#state.until : undefined;
+    return {
+      state: this.#state.name,
+      ...(until === undefined ? {} : { until: until.toISOString() }),
+      rooms,
+      participants,
+    };
+  }
+
+  /** Begins, with this many milliseconds instead of the configured ones; asked again, it changes the deadline. */
+  async start(deadline = this.#parts.deadline): Promise<void> {
+    if (this.#state.name === 'done') return;
+    const { clock, now, node, log, rooms } = this.#parts;
+    const until = deadline > 0 ? new Date(now().getTime() + deadline) : undefined;
+    this.#deadline?.cancel();
+    if (deadline > 0) this.#deadline = clock.after(deadline, () => void this.#timeIsUp());
+    const first = this.#state.name === 'serving';
+    this.#state = { name: 'draining', until };
+    if (!first) return;
+    log.info({ ...this.status }, 'draining: no new rooms');
+    rooms.acceptNew(false);
+    await node.setState('shuttingDown');
+    this.#poll = clock.every(POLL_MS, () => void this.#look());
+    await this.#look();
+  }
+
+  /** The process is to end: nothing undoes it from now on. Resolves once nobody is left, or all was closed before. */
+  async finish(): Promise<void> {
+    this.#ending = true;
+    if (this.#state.name === 'serving') await this.start();
+    await this.finished();
+  }
+
+  /** New rooms again; what is gone is gone. Rejects with `failed_precondition` where the process is about to end. */
+  async undo(): Promise<void> {
+    if (this.#ending) throw new RpcError('failed_precondition', 'the process is about to end');
+    if (this.#state.name === 'serving') return;
+    this.#stopTimers();
+    this.#state = { name: 'serving' };
+    this.#settle(false);
+    this.#parts.log.info({}, 'serving again');
+    this.#parts.rooms.acceptNew(true);
+    await this.#parts.node.setState('serving');
+  }
+
+  /** Resolves to true once nobody is left, to false where draining was undone or ended before. */
+  finished(): Promise<boolean> {
+    if (this.#state.name === 'done') return Promise.resolve(true);
+    return new Promise((resolve) => this.#waiting.add(resolve));
+  }
+
+  /** Ends the waiting, whatever is left. Idempotent. */
+  close(): void {
+    this.#stopTimers();
+    this.#settle(false);
+  }
+
+  async #look(): Promise<void> {
+    const { rooms } = this.#parts;
+    // Without another node nobody could have them.
+    if (await this.#othersServe()) rooms.giveUpEmpty();
+    if (this.#state.name === 'draining' && rooms.totals.participants === 0 && !this.#handingOver) this.#done();
+  }
+
+  #othersServe(): Promise<boolean> {
+    return this.#parts.othersServe().catch(() => false);
+  }
+
+  #done(): void {
+    this.#stopTimers();
+    this.#state = { name: 'done' };
+    this.#parts.log.info({}, 'drained');
+    this.#settle(true);
+  }
+
+  /** Without another node nobody would be there to come back to: closing tells participants so. */
+  async #timeIsUp(): Promise<void> {
+    const { rooms, log } = this.#parts;
+    this.#handingOver = true;
+    try {
+      const others = await this.#othersServe();
+      log.warn({ ...this.status, others }, 'time to drain is up');
+      if (others && this.#state.name === 'draining') {
+        await Promise.all([...rooms.hosted()].map((room) => rooms.handOver(room)));
+      }
+    } finally {
+      this.#handingOver = false;
+      if (this.#state.name === 'draining') this.#done();
+    }
+  }
+
+  #stopTimers(): void {
+    this.#poll?.cancel();
+    this.#deadline?.cancel();
+  }
+
+  #settle(emptied: boolean): void {
+    for (const resolve of this.#waiting) resolve(emptied);
+    this.#waiting.clear();
+  }
+}
+
+const POLL_MS = 250;
