@@ -222,7 +222,7 @@ describe('affinity', () => {
         );
     }
     const answer = await cast.client.call(AgentInternal.JobRequest, ['agent', 'room'], new Job(), {
-      affinity: { shortCircuitMs: 20 },
+      affinity: { shortCircuitMs: 100 },
     });
     assert.equal(answer.state?.workerId, 'SRV_high');
     await settled();
@@ -265,7 +265,7 @@ describe('multi', () => {
       throw new RpcError('internal', 'broken');
     });
     const heard: boolean[] = [];
-    const call = cast.client.callAll(AgentInternal.CheckEnabled, '', new CheckEnabledRequest(), { timeoutMs: 30 });
+    const call = cast.client.callAll(AgentInternal.CheckEnabled, '', new CheckEnabledRequest(), { timeoutMs: 200 });
     for await (const answer of call) heard.push(answer.roomEnabled);
     assert.deepEqual(heard.sort(), [false, true]);
     assert.deepEqual(cast.clientSees.events, ['client multi CheckEnabled ok 3/1']);
