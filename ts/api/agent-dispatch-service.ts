@@ -6,6 +6,7 @@ import {
   ListAgentDispatchRequest,
   ListAgentDispatchResponse,
 } from '@livekit/protocol';
+import { deploymentFault } from '../lib/deployment.ts';
 import type { RoomName } from '../lib/ids.ts';
 import { RpcError } from '../lib/rpc-error.ts';
 import { requireRoomAdmin } from './grants.ts';
@@ -42,18 +43,12 @@ export function agentDispatchService(
   };
 }
 
-/** Workers register under names made of it: what separates the parts must not be in them. */
 function checkDeployment(deployment: string): void {
-  if (Buffer.byteLength(deployment) > MAX_DEPLOYMENT_BYTES) {
-    throw new RpcError('invalid_argument', `deployment exceeds ${MAX_DEPLOYMENT_BYTES} bytes`);
-  }
-  if (deployment.includes('_')) throw new RpcError('invalid_argument', "deployment contains reserved character '_'");
-  if (/\s/u.test(deployment)) throw new RpcError('invalid_argument', 'deployment contains whitespace');
+  const fault = deploymentFault(deployment);
+  if (fault !== undefined) throw new RpcError('invalid_argument', fault);
 }
 
 async function requireRoom(directory: RoomDirectory, name: string): Promise<void> {
   const [room] = await directory.listRooms([name as RoomName]);
   if (room === undefined) throw new RpcError('not_found', 'requested room does not exist');
 }
-
-const MAX_DEPLOYMENT_BYTES = 64;

@@ -43,7 +43,23 @@ export function mintToken(
   expiresAt: number,
   now: Date,
 ): string {
-  const { key, secret } = keys.signing;
+  return signToken(keys.signing, payload, identity, expiresAt, now);
+}
+
+/** An API key with its secret. */
+export interface SigningKey {
+  readonly key: string;
+  readonly secret: Uint8Array;
+}
+
+/** Signs a payload; `expiresAt` in Unix seconds. */
+export function signToken(
+  { key, secret }: SigningKey,
+  payload: Record<string, unknown>,
+  identity: string,
+  expiresAt: number,
+  now: Date,
+): string {
   const subject = identity === '' ? {} : { sub: identity, jti: identity };
   const claims = { ...payload, iss: key, ...subject, nbf: Math.floor(now.getTime() / 1000), exp: expiresAt };
   const signed = `${encode({ alg: ALGORITHM, typ: 'JWT' })}.${encode(claims)}`;
