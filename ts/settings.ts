@@ -79,6 +79,12 @@ export function roomSettings(config: Config, addresses: NodeAddresses): RoomConf
       subscriptionLimitAudio: Math.max(0, limit.subscription_limit_audio),
       subscriptionLimitVideo: Math.max(0, limit.subscription_limit_video),
     },
+    dataBlobs: {
+      enabled: config.enable_participant_data_blob,
+      maxKeyLength: limit.max_data_blob_key_length,
+      maxTotalSize: limit.max_data_blobs_size,
+      maxCustomEncodingLength: limit.max_data_track_custom_encoding_length,
+    },
     audio: { updateIntervalMs: config.audio.update_interval },
     video: {
       dynacastPauseDelayMs: config.video.dynacast_pause_delay,

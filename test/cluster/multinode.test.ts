@@ -208,7 +208,7 @@ for (const { path, query } of PATHS) {
     await watcher.leave();
   });
 
-  test(`a data blob is had through another node, over ${path}`, { todo: withoutBlobs() }, async () => {
+  test(`a data blob is had through another node, over ${path}`, async () => {
     const room = await roomOn(one);
     const publisher = await connect(one.url + query(await joinToken(room, 'publisher')));
     const reader = await connect(two.url + query(await joinToken(room, 'reader')));
@@ -278,10 +278,6 @@ async function nextToken(client: SignalClient, as: (claims: JWTPayload) => boole
 }
 
 /** Why this is expected to fail with ours; false for livekit-server. */
-function withoutBlobs(): string | false {
-  return DEFAULT_KIND === 'sluice' && 'data blobs are refused (docs/status.md)';
-}
-
 function withoutDataTracks(): string | false {
   return DEFAULT_KIND === 'sluice' && 'data tracks are refused (docs/status.md)';
 }

@@ -4,6 +4,7 @@
  */
 
 import type { RoomConfiguration } from '@livekit/protocol';
+import type { DataBlobLimits } from './data-blobs.ts';
 import type { FallbackSettings } from './fallback.ts';
 
 export interface RoomConfig {
@@ -32,6 +33,8 @@ export interface RoomConfig {
     subscriptionLimitAudio: number;
     subscriptionLimitVideo: number;
   };
+
+  dataBlobs: DataBlobLimits;
 
   audio: {
     updateIntervalMs: number;
@@ -113,6 +116,7 @@ export const DEFAULT_ROOM_CONFIG: RoomConfig = {
     subscriptionLimitAudio: 0,
     subscriptionLimitVideo: 0,
   },
+  dataBlobs: { enabled: false, maxKeyLength: 256, maxTotalSize: 64_000, maxCustomEncodingLength: 32 },
   audio: { updateIntervalMs: 400 },
   video: { dynacastPauseDelayMs: 5000, codecRegressionThreshold: 5 },
   rtc: {

@@ -27,6 +27,7 @@ import { ClientCodecs, negotiable } from './codecs.ts';
 import { Connection } from './connection.ts';
 import type { RoomContext } from './context.ts';
 import type { JoinParams, SignalSink } from './contracts.ts';
+import { DataBlobs } from './data-blobs.ts';
 import { fallbackSettings } from './ice-servers.ts';
 import { negotiationHost } from './negotiation-host.ts';
 import { Outbox } from './outbox.ts';
@@ -79,6 +80,7 @@ export class Member {
   readonly publications: Publications;
   readonly subscriptions: Subscriptions;
   readonly subscriptionPermissions = new SubscriptionPermissions();
+  readonly dataBlobs: DataBlobs;
   readonly connection: Connection;
   readonly transports: Transports;
   readonly negotiation: Negotiation;
@@ -113,6 +115,7 @@ export class Member {
     this.responses = new RequestResponses(this.participant, this.outbox);
     this.publications = this.#makePublications();
     this.subscriptions = this.#makeSubscriptions(params, terms);
+    this.dataBlobs = new DataBlobs(context.config.dataBlobs);
     this.connection = this.#makeConnection();
     this.transports = this.#makeTransports(params);
     this.negotiation = context.createNegotiation(negotiationHost(this), this.#negotiationOptions(params, terms));

@@ -1,14 +1,19 @@
 /** One socket's half of a member: turns the client's requests into calls of the parts (livekit-facts 3.6). */
 
 import {
+  type GetDataBlobRequest,
+  GetDataBlobResponse,
   RequestResponse_Reason as Reason,
   type SimulateScenario,
+  type StoreDataBlobRequest,
+  StoreDataBlobResponse,
   type SyncState,
   type TrickleRequest,
   type UpdateParticipantMetadata,
 } from '@livekit/protocol';
 import type { Logger } from 'pino';
 import { mayUpdateOwnMetadata } from '../auth/grants.ts';
+import type { Identity } from '../lib/ids.ts';
 import { closeReasonOfLeave } from './close-reason.ts';
 import type { RoomConfig } from './config.ts';
 import type {
@@ -20,6 +25,7 @@ import type {
   SignalSink,
   SubscribingRequests,
 } from './contracts.ts';
+import { fetchBlob, type Refusal } from './data-blobs.ts';
 import type { Member } from './member.ts';
 import { type ExceededLimit, exceededLimit } from './metadata.ts';
 import { settingsOf } from './track-settings.ts';
@@ -28,6 +34,7 @@ import { settingsOf } from './track-settings.ts';
 export interface SessionRoom {
   readonly config: RoomConfig;
   readonly log: Logger;
+  readonly members: { get(identity: Identity): Member | undefined };
   remove(member: Member, reason: ReturnType<typeof closeReasonOfLeave>, sayLeave: boolean): void;
   updateSubscriptionPermission(
     member: Member,
@@ -126,11 +133,9 @@ export class Session implements SignalSession {
     };
   }
 
-  /** Data tracks and blobs are not offered by this server, which is what a disabled feature answers. */
+  /** Data tracks are not offered by this server, which is what a disabled feature answers. */
   #dataRequests(): DataRequests {
     const { responses } = this.#member;
-    const refuse = (requestId: number): void =>
-      responses.send(Reason.NOT_ALLOWED, { case: undefined }, 'data blobs are disabled', requestId);
     return {
       publishDataTrack: this.#guard((value) =>
         responses.send(Reason.NOT_ALLOWED, { case: 'publishDataTrack', value }, 'data tracks are disabled'),
@@ -139,9 +144,31 @@ export class Session implements SignalSession {
         responses.send(Reason.NOT_ALLOWED, { case: 'unpublishDataTrack', value }, 'data tracks are disabled'),
       ),
       updateDataSubscription: this.#guard(() => {}),
-      storeDataBlob: this.#guard(({ requestId }) => refuse(requestId)),
-      getDataBlob: this.#guard(({ requestId }) => refuse(requestId)),
+      storeDataBlob: this.#guard((request) => this.#storeDataBlob(request)),
+      getDataBlob: this.#guard((request) => this.#getDataBlob(request)),
     };
+  }
+
+  #storeDataBlob(request: StoreDataBlobRequest): void {
+    const { requestId } = request;
+    const stored = this.#member.dataBlobs.store(request);
+    if ('reason' in stored) this.#refuse(stored, requestId);
+    else
+      this.#member.outbox.send({
+        case: 'storeDataBlobResponse',
+        value: new StoreDataBlobResponse({ requestId, key: stored.key }),
+      });
+  }
+
+  #getDataBlob({ requestId, participantIdentity, key }: GetDataBlobRequest): void {
+    const owner = this.#room.members.get(participantIdentity as Identity);
+    const blob = fetchBlob(owner?.dataBlobs, key);
+    if ('reason' in blob) this.#refuse(blob, requestId);
+    else this.#member.outbox.send({ case: 'getDataBlobResponse', value: new GetDataBlobResponse({ requestId, blob }) });
+  }
+
+  #refuse({ reason, message }: Refusal, requestId: number): void {
+    this.#member.responses.send(reason, { case: undefined }, message, requestId);
   }
 
   #participantRequests(): ParticipantRequests {
