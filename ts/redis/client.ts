@@ -25,6 +25,12 @@ export function openServer(settings: RedisSettings, { host, port }: Endpoint): R
   return open({ ...connectionOptions(settings), host, port, db: settings.db });
 }
 
+/** Begins to connect to one of the Sentinels themselves. */
+export function openSentinel(settings: RedisSettings, servers: ServersOf<'sentinels'>, attempt: number): Redis {
+  const options = connectionOptions({ ...settings, credentials: servers.credentials });
+  return open({ ...options, ...rotated(servers.at, attempt)[0], enableReadyCheck: false });
+}
+
 function openMaster(settings: RedisSettings, servers: ServersOf<'sentinels'>, attempt: number): Redis {
   const { username, password } = servers.credentials;
   return open({

@@ -6,6 +6,7 @@ import { openClient, openServer, type RedisClient } from './client.ts';
 import { isReadOnly, isRefusal, notAvailable } from './failure.ts';
 import { Line } from './line.ts';
 import { RedisLink } from './link.ts';
+import { MasterWatch } from './master-watch.ts';
 import type { Endpoint, RedisSettings } from './options.ts';
 import { Outages } from './outages.ts';
 
@@ -26,6 +27,7 @@ export class RedisConnection {
   readonly #probeKeys: readonly string[];
   readonly #commands: Line;
   readonly #busLines = new Set<Line>();
+  readonly #masterWatch: MasterWatch | undefined;
   #closed = false;
   /** Why the link is down. */
   #reason = 'not connected yet';
@@ -46,6 +48,11 @@ export class RedisConnection {
       onProbed: (error) => this.#onProbed(error),
       onLost: (reason) => this.#down(reason),
     });
+    if (settings.servers.are === 'sentinels') {
+      this.#masterWatch = new MasterWatch(settings, settings.servers, (address) => {
+        this.#connectAnew(`the master is ${address} now`);
+      });
+    }
   }
 
   /** How often Redis could not be used for a while, since the start. */
@@ -108,6 +115,7 @@ export class RedisConnection {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#masterWatch?.close();
     for (const line of this.#busLines) line.close();
     this.#commands.close();
   }
@@ -144,6 +152,10 @@ export class RedisConnection {
     if (!isReadOnly(error) || performance.now() - this.#lastReadOnlyAt < READ_ONLY_GAP_MS) return;
     // Another one is master now: the same address, or the Sentinels, may lead to it.
     this.#lastReadOnlyAt = performance.now();
+    this.#connectAnew(reason);
+  }
+
+  #connectAnew(reason: string): void {
     for (const line of [this.#commands, ...this.#busLines]) line.drop(reason);
   }
 
