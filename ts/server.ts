@@ -11,17 +11,15 @@ import { networkInterfaces } from 'node:os';
 import { extname } from 'node:path';
 import { ServerInfo, ServerInfo_Edition } from '@livekit/protocol';
 import { logAddresses, type NodeAddresses, nodeAddresses } from './addresses.ts';
-import { RoutedControls } from './api/routed-controls.ts';
-import type { HostControls } from './api/types.ts';
 import { addApi } from './api-root.ts';
 import { Keys } from './auth/keys.ts';
 import { mintRefreshToken } from './auth/token.ts';
 import { apiCertificate, turnCertificate } from './certificate-settings.ts';
 import type { Drain } from './cluster/drain.ts';
-import type { Router } from './cluster/types.ts';
 import { ClusterLinks } from './cluster-root.ts';
 import type { Config } from './config/schema.ts';
 import { fileLimitWarning } from './file-limit.ts';
+import { Fleet } from './fleet-root.ts';
 import { chooseHttpApp } from './http/choose.ts';
 import { addDemoRoutes } from './http/demo-routes.ts';
 import { addDrainRoutes } from './http/drain-routes.ts';
@@ -55,14 +53,14 @@ import { assertPortsFree } from './ports.ts';
 import { NO_EGRESS } from './room/auto-egress.ts';
 import { systemClock } from './room/clock.ts';
 import type { RoomContext } from './room/context.ts';
+import { LiveRooms } from './room/hosted-rooms.ts';
 import { Preferences } from './room/preferences.ts';
-import { UNNOTICED } from './room/presence.ts';
+import type { Presence } from './room/presence.ts';
 import { RoomControls } from './room/room-control.ts';
 import { Rooms } from './room/rooms.ts';
 import { RoomSessionHost } from './room/session-host.ts';
 import { engineSettings, roomSettings } from './settings.ts';
 import { waitsFor } from './signal/starter.ts';
-import type { SessionHost } from './signal/types.ts';
 import { turnListeners } from './turn-settings.ts';
 
 /** A whole server, to be started once. */
@@ -99,12 +97,6 @@ export async function createServer(config: Config, log: Log, version: string): P
   return new SluiceServer(config, addresses, log, version);
 }
 
-/** What a node offers to whoever looks for a room. */
-interface RoomHost {
-  readonly sessions: SessionHost;
-  readonly controls: HostControls;
-}
-
 class SluiceServer implements Server {
   readonly nodeId = newNodeId();
   readonly addresses: ListenAddress[] = [];
@@ -129,7 +121,7 @@ class SluiceServer implements Server {
   readonly #rooms: Rooms;
   readonly #nodeRoot: NodeRoot;
   readonly #drain: Drain;
-  readonly #router: Router<RoomHost>;
+  readonly #fleet: Fleet;
   readonly #http: HttpApp;
   readonly #metrics: MetricsExporter | undefined;
   #closing: Promise<void> | undefined;
@@ -151,16 +143,8 @@ class SluiceServer implements Server {
     this.#nodeRoot = this.#makeNodeRoot();
     const context = this.#roomContext(addresses);
     this.#rooms = new Rooms(context);
-    const host: RoomHost = {
-      sessions: new RoomSessionHost(context, this.#rooms),
-      controls: new RoomControls(context.config, this.#rooms),
-    };
     this.#drain = this.#nodeRoot.drain(this.#rooms);
-    this.#router = this.#nodeRoot.router({
-      local: host,
-      remoteHost: () => host,
-      isHostedHere: (room) => this.#rooms.isHosted(room),
-    });
+    this.#fleet = this.#makeFleet(context);
     this.#http = this.#httpApp();
     this.#metrics = config.prometheus.port === 0 ? undefined : this.#metricsExporter();
   }
@@ -169,12 +153,14 @@ class SluiceServer implements Server {
     const { bind_addresses, port } = this.#config;
     try {
       this.#startTurnTls();
+      await this.#links.start();
+      await this.#workers?.start();
+      await this.#fleet.start();
+      await this.#nodeRoot.start(this.#rooms);
       for (const host of bind_addresses.length === 0 ? [''] : bind_addresses) {
         this.addresses.push(await this.#http.listen(host, this.addresses[0]?.port ?? port));
       }
       await this.#metrics?.listen();
-      await this.#workers?.start();
-      await this.#nodeRoot.start(this.#rooms);
     } catch (error) {
       await this.close();
       throw error;
@@ -200,6 +186,7 @@ class SluiceServer implements Server {
     for (const files of this.#certificates) files.close();
     this.#drain.close();
     await this.#nodeRoot.node.setState('shuttingDown');
+    await this.#fleet.stop();
     await this.#rooms.close();
     await this.#workers?.close();
     await this.#http.close(HTTP_GRACE_MS);
@@ -244,7 +231,7 @@ class SluiceServer implements Server {
         }),
       store: this.#links.store,
       ownership: this.#nodeRoot.ownership,
-      presence: UNNOTICED,
+      presence: this.#presence(),
       egress: this.#workers?.autoEgress ?? NO_EGRESS,
       issueToken: (claims, ttlSeconds) => mintRefreshToken(this.#keys, claims, ttlSeconds, new Date()),
       serverInfo: new ServerInfo({
@@ -259,6 +246,45 @@ class SluiceServer implements Server {
     };
   }
 
+  #makeFleet(context: RoomContext): Fleet {
+    return new Fleet({
+      config: this.#config,
+      self: this.nodeId,
+      links: this.#links,
+      node: this.#nodeRoot,
+      local: {
+        sessions: new RoomSessionHost(context, this.#rooms),
+        controls: new RoomControls(context.config, this.#rooms),
+      },
+      hosted: new LiveRooms(this.#rooms),
+      log: this.#log,
+    });
+  }
+
+  /** Rooms begin after the fleet is there. */
+  #presence(): Presence {
+    return {
+      roomOpened: (room) => this.#fleet.presence.roomOpened(room),
+      roomClosed: (room) => this.#fleet.presence.roomClosed(room),
+      participantJoined: (room, identity) => this.#fleet.presence.participantJoined(room, identity),
+      participantLeft: (room, identity) => this.#fleet.presence.participantLeft(room, identity),
+    };
+  }
+
+  #clusterFigures(): ClusterFigures {
+    const { keyspace, outages: redisOutages } = this.#links;
+    const { out: relayedOut, in: relayedIn, broken: relaysBroken } = this.#fleet.relays;
+    return {
+      redisUp: keyspace.link.up,
+      redisOutages,
+      draining: this.#drain.active,
+      ...this.#nodeRoot.figures,
+      relayedOut,
+      relayedIn,
+      relaysBroken,
+    };
+  }
+
   #metricsExporter(): MetricsExporter {
     const sources = {
       nodeId: this.nodeId,
@@ -266,7 +292,7 @@ class SluiceServer implements Server {
       connections: this.#connections,
       sessions: this.#sessions,
       tracks: this.#tracks,
-      cluster: new ClusterMetrics(() => ALONE),
+      cluster: new ClusterMetrics(() => this.#clusterFigures()),
       edge: this.#edge,
       workers: this.#engine.workers,
       workerCounters: (worker: number) => this.#workerCounters(worker),
@@ -365,9 +391,9 @@ class SluiceServer implements Server {
       },
       checks: {
         autoCreate: room.auto_create,
-        roomExists: async (name) => (await this.#links.store.rooms.load(name)) !== undefined,
+        roomExists: async (name) => (await this.#fleet.directory.listRooms([name])).length > 0,
       },
-      findHost: async (params) => (await this.#router.hostForRoom(params.room)).sessions,
+      findHost: async (params) => (await this.#fleet.router.hostForRoom(params.room)).sessions,
       waits: waitsFor(signal_relay.connect_attempts),
       onJoin: (state) => this.#sessions.reached(state),
       logFor: (fields) => this.#log.child(fields),
@@ -375,18 +401,11 @@ class SluiceServer implements Server {
   }
 
   #addApi(routes: Routes): void {
-    const { rooms, participants } = this.#links.store;
     addApi(routes, {
       config: this.#config,
       log: this.#log,
-      controls: new RoutedControls(
-        async (room, preferred) => (await this.#router.hostForRoom(room, preferred)).controls,
-      ),
-      directory: {
-        listRooms: (names) => rooms.list(names),
-        listParticipants: (room) => participants.list(room),
-        loadParticipant: (room, identity) => participants.load(room, identity),
-      },
+      controls: this.#fleet.controls,
+      directory: this.#fleet.directory,
       workers: this.#workers,
     });
   }
@@ -459,21 +478,6 @@ function describe(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
-/** What a node without others says of its cluster. */
-const ALONE: ClusterFigures = {
-  redisUp: true,
-  redisOutages: 0,
-  leaseValid: true,
-  leasesLost: 0,
-  draining: false,
-  roomsClaimed: 0,
-  roomsLost: 0,
-  nodesGone: 0,
-  nodesAvailable: 1,
-  relayedOut: 0,
-  relayedIn: 0,
-  relaysBroken: 0,
-};
 /** The server whose behaviour this is: some clients choose by it. */
 const LIVEKIT_VERSION = '1.13.5';
 const PROTOCOL = 17;

@@ -1,4 +1,7 @@
-/** Calls about a room, each taken to the node that hosts it. */
+/**
+ * Calls about a room, each taken to the node that hosts it: rooms of this node are asked directly, whatever becomes of
+ * Redis, others over their topics.
+ */
 
 import type {
   AgentDispatch,
@@ -19,64 +22,73 @@ import type {
   UpdateSubscriptionsRequest,
 } from '@livekit/protocol';
 import type { NodeId, RoomName } from '../lib/ids.ts';
-import type { HostControls } from './types.ts';
+import type { HostControls, RunningControls } from './types.ts';
 
-/** The controls of a room's host; a room without a host gets one, `preferred` if given. */
-export type FindControls = (room: RoomName, preferred?: NodeId) => Promise<HostControls>;
+export interface RoutedControlsParts {
+  /** The controls of a room's host; a room without a host gets one, `preferred` if given. */
+  readonly find: (room: RoomName, preferred?: NodeId) => Promise<HostControls>;
+  /** Of a room that runs; undefined asks of whoever has it. */
+  readonly here: (room: RoomName) => RunningControls | undefined;
+  readonly elsewhere: RunningControls;
+}
 
 export class RoutedControls implements HostControls {
-  readonly #find: FindControls;
+  readonly #parts: RoutedControlsParts;
 
-  constructor(find: FindControls) {
-    this.#find = find;
+  constructor(parts: RoutedControlsParts) {
+    this.#parts = parts;
   }
 
   async createRoom(request: CreateRoomRequest): Promise<Room> {
     const preferred = request.nodeId === '' ? undefined : (request.nodeId as NodeId);
-    return (await this.#find(request.name as RoomName, preferred)).createRoom(request);
+    return (await this.#parts.find(request.name as RoomName, preferred)).createRoom(request);
   }
 
   async deleteRoom(request: DeleteRoomRequest): Promise<void> {
-    await (await this.#find(request.room as RoomName)).deleteRoom(request);
-  }
-
-  async sendData(request: SendDataRequest): Promise<void> {
-    await (await this.#find(request.room as RoomName)).sendData(request);
+    await (await this.#parts.find(request.room as RoomName)).deleteRoom(request);
   }
 
   async updateRoomMetadata(request: UpdateRoomMetadataRequest): Promise<Room> {
-    return (await this.#find(request.room as RoomName)).updateRoomMetadata(request);
-  }
-
-  async removeParticipant(request: RoomParticipantIdentity): Promise<void> {
-    await (await this.#find(request.room as RoomName)).removeParticipant(request);
-  }
-
-  async mutePublishedTrack(request: MuteRoomTrackRequest): Promise<MuteRoomTrackResponse> {
-    return (await this.#find(request.room as RoomName)).mutePublishedTrack(request);
-  }
-
-  async updateParticipant(request: UpdateParticipantRequest): Promise<ParticipantInfo> {
-    return (await this.#find(request.room as RoomName)).updateParticipant(request);
-  }
-
-  async updateSubscriptions(request: UpdateSubscriptionsRequest): Promise<void> {
-    await (await this.#find(request.room as RoomName)).updateSubscriptions(request);
-  }
-
-  async performRpc(request: PerformRpcRequest): Promise<PerformRpcResponse> {
-    return (await this.#find(request.room as RoomName)).performRpc(request);
-  }
-
-  async listDispatches(room: RoomName): Promise<AgentDispatch[]> {
-    return (await this.#find(room)).listDispatches(room);
+    return (await this.#parts.find(request.room as RoomName)).updateRoomMetadata(request);
   }
 
   async createDispatch(request: CreateAgentDispatchRequest): Promise<AgentDispatch> {
-    return (await this.#find(request.room as RoomName)).createDispatch(request);
+    return (await this.#parts.find(request.room as RoomName)).createDispatch(request);
   }
 
-  async deleteDispatch(request: DeleteAgentDispatchRequest): Promise<AgentDispatch> {
-    return (await this.#find(request.room as RoomName)).deleteDispatch(request);
+  sendData(request: SendDataRequest): Promise<void> {
+    return this.#of(request).sendData(request);
+  }
+
+  removeParticipant(request: RoomParticipantIdentity): Promise<void> {
+    return this.#of(request).removeParticipant(request);
+  }
+
+  mutePublishedTrack(request: MuteRoomTrackRequest): Promise<MuteRoomTrackResponse> {
+    return this.#of(request).mutePublishedTrack(request);
+  }
+
+  updateParticipant(request: UpdateParticipantRequest): Promise<ParticipantInfo> {
+    return this.#of(request).updateParticipant(request);
+  }
+
+  updateSubscriptions(request: UpdateSubscriptionsRequest): Promise<void> {
+    return this.#of(request).updateSubscriptions(request);
+  }
+
+  performRpc(request: PerformRpcRequest): Promise<PerformRpcResponse> {
+    return this.#of(request).performRpc(request);
+  }
+
+  listDispatches(room: RoomName): Promise<AgentDispatch[]> {
+    return this.#of({ room }).listDispatches(room);
+  }
+
+  deleteDispatch(request: DeleteAgentDispatchRequest): Promise<AgentDispatch> {
+    return this.#of(request).deleteDispatch(request);
+  }
+
+  #of({ room }: { room: string }): RunningControls {
+    return this.#parts.here(room as RoomName) ?? this.#parts.elsewhere;
   }
 }

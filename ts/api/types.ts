@@ -63,6 +63,16 @@ export interface DispatchControl {
 /** All that a host does for the API. */
 export type HostControls = RoomControl & ParticipantControl & DispatchControl;
 
+/** As much of it as makes no room. */
+export type RunningControls = ParticipantControl & Pick<HostControls, 'sendData' | 'listDispatches' | 'deleteDispatch'>;
+
+/** What this node knows of its own rooms without asking anybody. */
+export interface HostedRooms {
+  /** Undefined for a room that is not hosted here. */
+  room(name: RoomName): Room | undefined;
+  participants(room: RoomName): ParticipantInfo[] | undefined;
+}
+
 /** What the store knows of rooms and participants, the whole cluster's. */
 export interface RoomDirectory {
   /** All rooms, or those of these names that exist. */
