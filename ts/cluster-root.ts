@@ -6,6 +6,7 @@
 import type { Keyspace } from './cluster/keyspace.ts';
 import { LocalKeyspace } from './cluster/local-keyspace.ts';
 import { KeyspaceStore } from './cluster/store.ts';
+import { noteVersion } from './cluster/store-version.ts';
 import type { Config } from './config/schema.ts';
 import type { NodeId } from './lib/ids.ts';
 import type { Log } from './log/log.ts';
@@ -49,6 +50,10 @@ export class ClusterLinks {
     this.keyspace = this.#redis === undefined ? new LocalKeyspace() : new RedisKeyspace(this.#redis);
     this.bus = this.#redis === undefined ? new LocalBus() : new RedisBus(this.#redis);
     this.store = new KeyspaceStore(this.keyspace);
+    // Each time, since Redis may have come back empty.
+    this.keyspace.link.onUp(() => {
+      noteVersion(this.keyspace).catch((error: unknown) => log.debug({ error }, 'could not note the version'));
+    });
     this.#clock = this.#redis === undefined ? undefined : new RedisClock(this.#redis);
     const sharedNow = () => this.#clock?.now();
     const observed = observe === undefined ? {} : { observe };
