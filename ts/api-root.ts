@@ -10,6 +10,7 @@ import type { Routes } from './http/routes.ts';
 import { addTwirpRoutes } from './http/twirp-routes.ts';
 import type { WorkerServices } from './io-root.ts';
 import type { Log } from './log/log.ts';
+import type { ApiMetrics } from './metrics/api.ts';
 import { apiLimits } from './settings.ts';
 
 export interface ApiParts {
@@ -19,9 +20,10 @@ export interface ApiParts {
   readonly directory: RoomDirectory;
   /** Undefined without Redis. */
   readonly workers: WorkerServices | undefined;
+  readonly metrics: ApiMetrics;
 }
 
-export function addApi(routes: Routes, { config, log, controls, directory, workers }: ApiParts): void {
+export function addApi(routes: Routes, { config, log, controls, directory, workers, metrics }: ApiParts): void {
   const limits = apiLimits(config);
   const services: Record<string, TwirpService> = {
     'livekit.RoomService': roomService({
@@ -35,8 +37,9 @@ export function addApi(routes: Routes, { config, log, controls, directory, worke
     ...unconnectedServices(),
     ...workers?.twirp(controls, directory, limits),
   };
-  const router = new TwirpRouter(services, (error, path) => {
+  const onError = (error: unknown, path: string) => {
     log.error({ path, error: error instanceof Error ? error.stack : String(error) }, 'error handling request');
-  });
+  };
+  const router = new TwirpRouter(services, onError, (...answer) => metrics.answered(...answer));
   addTwirpRoutes(routes, Object.keys(services), router);
 }

@@ -40,10 +40,12 @@ import type { Log } from './log/log.ts';
 import type { WorkerId } from './media/commands.ts';
 import { WorkerEngine } from './media/engine.ts';
 import { WorkerPlacement } from './media/placement.ts';
+import { ApiMetrics } from './metrics/api.ts';
 import { type ClusterFigures, ClusterMetrics } from './metrics/cluster.ts';
 import { ConnectionMetrics } from './metrics/connections.ts';
 import { EdgeMetrics } from './metrics/edge.ts';
 import { MetricsExporter } from './metrics/exporter.ts';
+import { RpcMetrics } from './metrics/rpc.ts';
 import { SessionMetrics } from './metrics/sessions.ts';
 import { TrackMetrics } from './metrics/tracks.ts';
 import { createNegotiation } from './negotiate/negotiation.ts';
@@ -109,6 +111,8 @@ class SluiceServer implements Server {
   /** Undefined without Redis: workers are reached through it. */
   readonly #workers: WorkerServices | undefined;
   readonly #connections = new ConnectionMetrics();
+  readonly #rpcMetrics = new RpcMetrics();
+  readonly #apiMetrics = new ApiMetrics();
   readonly #sessions = new SessionMetrics();
   readonly #tracks = new TrackMetrics();
   readonly #certificates: CertificateFiles[] = [];
@@ -132,7 +136,7 @@ class SluiceServer implements Server {
     this.#version = version;
     this.#ip = addresses.nodeIp.v4 || addresses.nodeIp.v6;
     this.#keys = new Keys(config.keys);
-    this.#links = new ClusterLinks({ config, self: this.nodeId, log });
+    this.#links = new ClusterLinks({ config, self: this.nodeId, log, observe: this.#rpcMetrics });
     this.#workers = this.#workerServices();
     this.#engine = new WorkerEngine({
       config: engineSettings(config, addresses),
@@ -292,6 +296,8 @@ class SluiceServer implements Server {
       connections: this.#connections,
       sessions: this.#sessions,
       tracks: this.#tracks,
+      rpc: this.#rpcMetrics,
+      api: this.#apiMetrics,
       cluster: new ClusterMetrics(() => this.#clusterFigures()),
       edge: this.#edge,
       workers: this.#engine.workers,
@@ -407,6 +413,7 @@ class SluiceServer implements Server {
       controls: this.#fleet.controls,
       directory: this.#fleet.directory,
       workers: this.#workers,
+      metrics: this.#apiMetrics,
     });
   }
 

@@ -54,11 +54,20 @@ function decode<I extends Message<I>>(input: MessageType<I>, body: Uint8Array, j
 export class TwirpRouter {
   readonly #services: Record<string, TwirpService>;
   readonly #onError: (error: unknown, path: string) => void;
+  readonly #onAnswer: TwirpObserver;
 
-  /** `services` by full name, for example `livekit.RoomService`. `onError` hears of bugs, answered as `internal`. */
-  constructor(services: Record<string, TwirpService>, onError: (error: unknown, path: string) => void) {
+  /**
+   * `services` by full name, for example `livekit.RoomService`. `onError` hears of bugs, answered as `internal`; `onAnswer`
+   * of every call of a method that there is.
+   */
+  constructor(
+    services: Record<string, TwirpService>,
+    onError: (error: unknown, path: string) => void,
+    onAnswer: TwirpObserver = () => {},
+  ) {
     this.#services = services;
     this.#onError = onError;
+    this.#onAnswer = onAnswer;
   }
 
   async handle(request: TwirpRequest): Promise<TwirpReply> {
@@ -74,24 +83,37 @@ export class TwirpRouter {
     if (type !== 'application/json' && type !== 'application/protobuf') {
       return badRoute(`unexpected Content-Type: ${JSON.stringify(request.contentType)}`, request);
     }
+    const started = performance.now();
+    const told = (status: number, code: string) =>
+      this.#onAnswer(serviceName, methodName, status, code, performance.now() - started);
     const json = type === 'application/json';
     try {
       const answer = await found.call(request.body, json, request.claims);
+      told(200, '');
       return { status: 200, contentType: type, body: json ? toTwirpJson(answer) : answer.toBinary() };
     } catch (error) {
-      return this.#failure(error, request.path);
+      const { status, code, message, meta } = this.#failure(error, request.path);
+      told(status, code);
+      return errorReply(status, code, message, meta);
     }
   }
 
-  #failure(error: unknown, path: string): TwirpReply {
-    if (error instanceof Malformed) return errorReply(400, 'malformed', error.message);
-    if (error instanceof RpcError) {
-      const { status, code } = TWIRP[error.code];
-      return errorReply(status, code, error.message, error.meta);
-    }
+  #failure(error: unknown, path: string): Failure {
+    if (error instanceof Malformed) return { status: 400, code: 'malformed', message: error.message, meta: undefined };
+    if (error instanceof RpcError) return { ...TWIRP[error.code], message: error.message, meta: error.meta };
     this.#onError(error, path);
-    return errorReply(500, 'internal', 'internal error');
+    return { status: 500, code: 'internal', message: 'internal error', meta: undefined };
   }
+}
+
+/** Hears how a call ended: HTTP status, Twirp code (empty for success), and milliseconds. */
+export type TwirpObserver = (service: string, method: string, status: number, code: string, ms: number) => void;
+
+interface Failure {
+  status: number;
+  code: string;
+  message: string;
+  meta: Readonly<Record<string, string>> | undefined;
 }
 
 function badRoute(message: string, request: TwirpRequest): TwirpReply {

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { ApiMetrics } from './api.ts';
 import { ClusterMetrics } from './cluster.ts';
 import { ConnectionMetrics } from './connections.ts';
 import { EdgeMetrics } from './edge.ts';
 import { MetricsExporter } from './exporter.ts';
+import { RpcMetrics } from './rpc.ts';
 import { SessionMetrics } from './sessions.ts';
 import { TrackMetrics } from './tracks.ts';
 
@@ -19,6 +21,8 @@ const sources = {
   connections: new ConnectionMetrics(),
   sessions: new SessionMetrics(),
   tracks: new TrackMetrics(),
+  rpc: new RpcMetrics(),
+  api: new ApiMetrics(),
   cluster: new ClusterMetrics(() => ({
     redisUp: true,
     redisOutages: 1,

@@ -6,9 +6,11 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { ApiMetrics } from './api.ts';
 import type { ClusterMetrics } from './cluster.ts';
 import type { ConnectionMetrics } from './connections.ts';
 import type { EdgeMetrics } from './edge.ts';
+import type { RpcMetrics } from './rpc.ts';
 import type { SessionMetrics } from './sessions.ts';
 import type { TrackMetrics } from './tracks.ts';
 import { WorkerMetrics } from './workers.ts';
@@ -29,6 +31,8 @@ export interface ExporterSources {
   tracks: TrackMetrics;
   edge: EdgeMetrics;
   cluster: ClusterMetrics;
+  rpc: RpcMetrics;
+  api: ApiMetrics;
 }
 
 export interface ExporterSettings {
@@ -49,14 +53,8 @@ export class MetricsExporter {
     this.#registry.setDefaultLabels({ node_id: sources.nodeId, node_type: 'SERVER' });
     addTotals(this.#registry, sources.totals);
     this.#workers = new WorkerMetrics(sources.workers, sources.workerCounters);
-    const groups = [
-      this.#workers,
-      sources.connections,
-      sources.sessions,
-      sources.tracks,
-      sources.edge,
-      sources.cluster,
-    ];
+    const { connections, sessions, tracks, edge, cluster, rpc, api } = sources;
+    const groups = [this.#workers, connections, sessions, tracks, edge, cluster, rpc, api];
     for (const metric of groups.flatMap(({ all }) => all)) this.#registry.registerMetric(metric);
     collectDefaultMetrics({ register: this.#registry });
     this.#server = createServer((request, response) => void this.#answer(request, response));
