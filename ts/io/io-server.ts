@@ -93,7 +93,7 @@ export class IoServer {
     const { ingress } = this.#parts;
     if (ingressId !== '') return ingress.get(ingressId);
     if (streamKey !== '') return ingress.getByStreamKey(streamKey);
-    throw new RpcError('internal', 'request needs to specify either IngressId or StreamKey');
+    throw new RpcError('unknown', 'request needs to specify either IngressId or StreamKey');
   }
 
   async #updateIngressState(ingressId: string, state: IngressState): Promise<void> {

@@ -204,7 +204,8 @@ function plain(value: unknown): Json {
 
 function failure(error: { code?: string; message: string; status?: number }): Json {
   const { code, message, status } = error;
-  return { refused: { code, message, status } };
+  // livekit-server names a Twirp error in front of those that came over psrpc.
+  return { refused: { code, message: message.replace(/^twirp error unknown: /, ''), status } };
 }
 
 /** Ids and times differ from run to run. */
