@@ -57,11 +57,11 @@ const families = {
     // One at a time: each drives browsers that would take the cores from the others.
     nodeTests(files('test/e2e', '.test.ts'), 1);
   },
-  /** The same with every room spread over three workers, so that all media crosses links; not what is before rooms. */
+  /** The same with every room spread over three workers, so that all media crosses links; not what is without media. */
   async spread() {
     await prepareEndToEnd();
-    const beforeRooms = /\/(addresses|doctor|half-open|tls)\.test\.ts$/;
-    const paths = files('test/e2e', '.test.ts').filter((path) => !beforeRooms.test(path));
+    const withoutMedia = /\/(addresses|api|demo|doctor|half-open|metadata|paths|server-sdk|signal|tls)\.test\.ts$/;
+    const paths = files('test/e2e', '.test.ts').filter((path) => !withoutMedia.test(path));
     nodeTests(paths, 1, { E2E_WORKERS: '3', E2E_PLACEMENT: 'spread' });
   },
   /** Networks that clients meet, each laid in namespaces of its own; skips itself, saying so, where that takes more rights. */
