@@ -13,6 +13,7 @@ import {
 } from '@livekit/protocol';
 import { pino } from 'pino';
 import type { Claims, VideoGrant } from '../../auth/grants.ts';
+import { SoleOwnership } from '../../cluster/sole-ownership.ts';
 import type { ConnectionId, Identity, ParticipantSid, RoomName } from '../../lib/ids.ts';
 import type { WorkerId } from '../../media/commands.ts';
 import { ConnectionMetrics } from '../../metrics/connections.ts';
@@ -22,13 +23,13 @@ import type { createNegotiation } from '../../negotiate/negotiation.ts';
 import { DEFAULT_ROOM_CONFIG, type RoomConfig } from '../config.ts';
 import type { RoomContext } from '../context.ts';
 import type { JoinParams, SignalSession } from '../contracts.ts';
-import { SoleOwnership } from '../../cluster/sole-ownership.ts';
 import { Preferences } from '../preferences.ts';
 import { UNNOTICED } from '../presence.ts';
 import { RoomControls } from '../room-control.ts';
 import { Rooms } from '../rooms.ts';
 import { RoomSessionHost } from '../session-host.ts';
 import { MemoryStore } from './memory-store.ts';
+import { RecordingAgents } from './recording-agents.ts';
 import { RecordingEngine } from './recording-engine.ts';
 import { RecordingSink } from './recording-sink.ts';
 import { ScriptedEgress } from './scripted-egress.ts';
@@ -54,6 +55,7 @@ export class Scene {
   readonly clock = new VirtualClock();
   readonly engine = new RecordingEngine();
   readonly store = new MemoryStore();
+  readonly agents = new RecordingAgents();
   readonly tokens: Claims[] = [];
   readonly metrics = new ConnectionMetrics();
   readonly sessionMetrics = new SessionMetrics();
@@ -82,6 +84,7 @@ export class Scene {
         return negotiation;
       },
       store: this.store,
+      agents: this.agents,
       presence: UNNOTICED,
       ownership: new SoleOwnership(
         (room) => this.store.rooms.remove(room),
@@ -121,6 +124,11 @@ export class Scene {
     client.negotiation.connect();
     await settle();
     return client;
+  }
+
+  /** The transports of everybody who joined, by whichever way, stand. */
+  connectAll(): void {
+    for (const negotiation of this.#negotiations) negotiation.connect();
   }
 
   /** Comes back with a new socket. */
