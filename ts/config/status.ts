@@ -42,7 +42,6 @@ export const NOT_EFFECTIVE: Record<string, string> = {
   'room.create_room_timeout': 'a single node creates rooms at once',
   'room.create_room_attempts': 'a single node creates rooms at once',
   'room.enable_full_room_in_webhooks': 'webhooks come later',
-  ingress: 'ingress needs clustering',
   sip: 'SIP needs clustering',
   webhook: 'webhooks come later',
   'signal_relay.retry_timeout': 'clustering comes later: this is a single node',
