@@ -133,7 +133,8 @@ test('of what waits only the latest of a kind is kept, and too much of all else 
   assert.deepEqual(scene.words, ['0:bob=99,w,x,y,z']);
   // What is on its way is not changed.
   scene.writer.write('bob=100');
-  assert.equal(scene.ends[0]?.code, 'resource_exhausted');
+  const [end] = scene.ends as readonly (RpcError | undefined)[];
+  assert.equal(end?.code, 'resource_exhausted');
 });
 
 test('a reader takes each signal once and in order, and notices a gap', () => {

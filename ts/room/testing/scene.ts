@@ -24,7 +24,7 @@ import { DEFAULT_ROOM_CONFIG, type RoomConfig } from '../config.ts';
 import type { RoomContext } from '../context.ts';
 import type { JoinParams, SignalSession } from '../contracts.ts';
 import { Preferences } from '../preferences.ts';
-import { UNNOTICED } from '../presence.ts';
+import { type Presence, UNNOTICED } from '../presence.ts';
 import { RoomControls } from '../room-control.ts';
 import { Rooms } from '../rooms.ts';
 import { RoomSessionHost } from '../session-host.ts';
@@ -67,7 +67,7 @@ export class Scene {
   readonly #negotiations: ScriptedNegotiation[] = [];
 
   /** `negotiate`: in place of the scripted negotiation. */
-  constructor(config: Partial<RoomConfig> = {}, negotiate?: typeof createNegotiation) {
+  constructor(config: Partial<RoomConfig> = {}, negotiate?: typeof createNegotiation, presence: Presence = UNNOTICED) {
     const context: RoomContext = {
       config: { ...DEFAULT_ROOM_CONFIG, ...config },
       clock: this.clock,
@@ -85,7 +85,7 @@ export class Scene {
       },
       store: this.store,
       agents: this.agents,
-      presence: UNNOTICED,
+      presence,
       ownership: new SoleOwnership(
         (room) => this.store.rooms.remove(room),
         () => {},
