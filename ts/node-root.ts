@@ -3,8 +3,7 @@
  * is emptied. Without Redis there is nobody else, and every room is its own.
  */
 
-import type { ClusterLinks } from './cluster-root.ts';
-import { Drain, type DrainedRooms } from './cluster/drain.ts';
+import { Drain, type DrainedAgents, type DrainedRooms } from './cluster/drain.ts';
 import { Janitor } from './cluster/janitor.ts';
 import { NodeLease } from './cluster/lease.ts';
 import { ClusterMembers } from './cluster/members.ts';
@@ -19,6 +18,7 @@ import { ROOM_NODE_MAP } from './cluster/store-keys.ts';
 import { SystemLoad } from './cluster/system-load.ts';
 import type { OwnedRooms, RoomOwnership, Router } from './cluster/types.ts';
 import { LeaseWatch } from './cluster/watch.ts';
+import type { ClusterLinks } from './cluster-root.ts';
 import type { Config } from './config/schema.ts';
 import type { NodeId, RoomName } from './lib/ids.ts';
 import type { Log } from './log/log.ts';
@@ -90,10 +90,11 @@ export class NodeRoot {
     });
   }
 
-  drain(rooms: DrainedRooms): Drain {
+  drain(rooms: DrainedRooms, agents: DrainedAgents): Drain {
     return new Drain({
       node: this.node,
       rooms,
+      agents,
       othersServe: async () => {
         if (this.#cluster === undefined) return false;
         const others = (await this.members.list()).filter(({ id }) => id !== this.#parts.self);

@@ -11,6 +11,7 @@ import { networkInterfaces } from 'node:os';
 import { extname } from 'node:path';
 import { ServerInfo, ServerInfo_Edition } from '@livekit/protocol';
 import { logAddresses, type NodeAddresses, nodeAddresses } from './addresses.ts';
+import { AgentServices } from './agent-root.ts';
 import { addApi } from './api-root.ts';
 import { Keys } from './auth/keys.ts';
 import { mintRefreshToken } from './auth/token.ts';
@@ -110,6 +111,7 @@ class SluiceServer implements Server {
   readonly #links: ClusterLinks;
   /** Undefined without Redis: workers are reached through it. */
   readonly #workers: WorkerServices | undefined;
+  readonly #agents: AgentServices;
   readonly #connections = new ConnectionMetrics();
   readonly #rpcMetrics = new RpcMetrics();
   readonly #apiMetrics = new ApiMetrics();
@@ -138,6 +140,8 @@ class SluiceServer implements Server {
     this.#keys = new Keys(config.keys);
     this.#links = new ClusterLinks({ config, self: this.nodeId, log, observe: this.#rpcMetrics });
     this.#workers = this.#workerServices();
+    const { client, server } = this.#links;
+    this.#agents = new AgentServices({ config, keys: this.#keys, serverInfo: this.#serverInfo(), client, server, log });
     this.#engine = new WorkerEngine({
       config: engineSettings(config, addresses),
       log,
@@ -147,7 +151,7 @@ class SluiceServer implements Server {
     this.#nodeRoot = this.#makeNodeRoot();
     const context = this.#roomContext(addresses);
     this.#rooms = new Rooms(context);
-    this.#drain = this.#nodeRoot.drain(this.#rooms);
+    this.#drain = this.#nodeRoot.drain(this.#rooms, this.#agents);
     this.#fleet = this.#makeFleet(context);
     this.#http = this.#httpApp();
     this.#metrics = config.prometheus.port === 0 ? undefined : this.#metricsExporter();
@@ -159,6 +163,7 @@ class SluiceServer implements Server {
       this.#startTurnTls();
       await this.#links.start();
       await this.#workers?.start();
+      await this.#agents.start();
       await this.#fleet.start();
       await this.#nodeRoot.start(this.#rooms);
       for (const host of bind_addresses.length === 0 ? [''] : bind_addresses) {
@@ -192,6 +197,7 @@ class SluiceServer implements Server {
     await this.#nodeRoot.node.setState('shuttingDown');
     await this.#fleet.stop();
     await this.#rooms.close();
+    await this.#agents.close();
     await this.#workers?.close();
     await this.#http.close(HTTP_GRACE_MS);
     await this.#metrics?.close();
@@ -218,7 +224,7 @@ class SluiceServer implements Server {
   }
 
   #roomContext(addresses: NodeAddresses): RoomContext {
-    const { region, rtc } = this.#config;
+    const { rtc } = this.#config;
     return {
       config: roomSettings(this.#config, addresses),
       clock: systemClock,
@@ -236,18 +242,23 @@ class SluiceServer implements Server {
       store: this.#links.store,
       ownership: this.#nodeRoot.ownership,
       presence: this.#presence(),
+      agents: this.#agents.jobs,
       egress: this.#workers?.autoEgress ?? NO_EGRESS,
       issueToken: (claims, ttlSeconds) => mintRefreshToken(this.#keys, claims, ttlSeconds, new Date()),
-      serverInfo: new ServerInfo({
-        edition: ServerInfo_Edition.Standard,
-        version: LIVEKIT_VERSION,
-        protocol: PROTOCOL,
-        region,
-        nodeId: this.nodeId,
-        agentProtocol: AGENT_PROTOCOL,
-      }),
+      serverInfo: this.#serverInfo(),
       log: this.#log,
     };
+  }
+
+  #serverInfo(): ServerInfo {
+    return new ServerInfo({
+      edition: ServerInfo_Edition.Standard,
+      version: LIVEKIT_VERSION,
+      protocol: PROTOCOL,
+      region: this.#config.region,
+      nodeId: this.nodeId,
+      agentProtocol: AGENT_PROTOCOL,
+    });
   }
 
   #makeFleet(context: RoomContext): Fleet {
@@ -344,6 +355,7 @@ class SluiceServer implements Server {
     addDrainRoutes(routes, this.#drain);
     this.#addSignal(routes);
     this.#addApi(routes);
+    this.#agents.addTo(routes);
     const demo = this.#config.development ? demoFiles() : undefined;
     if (demo !== undefined) addDemoRoutes(routes, demo, this.#keys, now);
     const { create, note } = chooseHttpApp();
@@ -352,6 +364,7 @@ class SluiceServer implements Server {
     const settings: HttpSettings = {
       maxBodyBytes,
       maxMessageBytes: limit.signal_message_size_limit,
+      largestMessageBytes: largest(limit.signal_message_size_limit, limit.agent_signal_message_size_limit),
       maxBufferedBytes: MAX_SOCKET_BUFFER_BYTES,
       maxNewcomers: limit.connections_per_ip,
     };
@@ -450,6 +463,11 @@ class SluiceServer implements Server {
 }
 
 const now = () => new Date();
+
+/** Of limits, of which 0 is none. */
+function largest(...limits: number[]): number {
+  return limits.includes(0) ? 0 : Math.max(...limits);
+}
 
 /** The built page; undefined where only the server is installed. */
 function demoFiles(): Map<string, StaticFile> | undefined {

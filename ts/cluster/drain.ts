@@ -27,9 +27,18 @@ export interface DrainedRooms {
   handOver(room: RoomName): Promise<void>;
 }
 
+/** The workers of agents at this node. */
+export interface DrainedAgents {
+  /** They go to other nodes, one after the other. Idempotent. */
+  leave(): void;
+  /** Those that have not left stay. Idempotent. */
+  stay(): void;
+}
+
 export interface DrainParts {
   readonly node: { setState(state: 'serving' | 'shuttingDown'): Promise<void> };
   readonly rooms: DrainedRooms;
+  readonly agents: DrainedAgents;
   /** Whether there is another node that rooms could go to. */
   readonly othersServe: () => Promise<boolean>;
   /** Milliseconds; 0 to wait for ever. */
@@ -115,6 +124,7 @@ export class Drain {
     this.#settle(false);
     this.#parts.log.info({}, 'serving again');
     this.#parts.rooms.acceptNew(true);
+    this.#parts.agents.stay();
     await this.#parts.node.setState('serving');
   }
 
@@ -131,9 +141,12 @@ export class Drain {
   }
 
   async #look(): Promise<void> {
-    const { rooms } = this.#parts;
+    const { rooms, agents } = this.#parts;
     // Without another node nobody could have them.
-    if (await this.#othersServe()) rooms.giveUpEmpty();
+    if (await this.#othersServe()) {
+      rooms.giveUpEmpty();
+      if (this.active) agents.leave();
+    }
     if (this.#state.name === 'draining' && rooms.totals.participants === 0 && !this.#handingOver) this.#done();
   }
 

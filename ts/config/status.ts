@@ -49,8 +49,6 @@ export const NOT_EFFECTIVE: Record<string, string> = {
   'signal_relay.max_retry_interval': 'clustering comes later: this is a single node',
   'signal_relay.stream_buffer_size': 'clustering comes later: this is a single node',
   psrpc: 'clustering comes later: this is a single node',
-  'limit.agent_signal_message_size_limit': 'agents come with clustering',
-  agents: 'agents come with clustering',
   metric: 'not wired in livekit-server either',
   api: 'calls are answered in this process',
   trace: 'tracing comes later',

@@ -58,7 +58,7 @@ class NodeApp implements HttpApp {
       WebSocket: SignalWebSocket,
       clientTracking: false,
       // Up to this a message is received whole, so that both implementations refuse it in the same way.
-      maxPayload: settings.maxMessageBytes * MESSAGE_SLACK,
+      maxPayload: (settings.largestMessageBytes ?? settings.maxMessageBytes) * MESSAGE_SLACK,
       perMessageDeflate: {
         serverNoContextTakeover: true,
         clientNoContextTakeover: true,
@@ -191,7 +191,8 @@ class NodeApp implements HttpApp {
 
   #opened(webSocket: SignalWebSocket, reply: UpgradeReply): void {
     this.#sockets.add(webSocket);
-    const { maxMessageBytes, maxBufferedBytes } = this.#settings;
+    const { maxBufferedBytes } = this.#settings;
+    const { maxMessageBytes = this.#settings.maxMessageBytes } = reply;
     const socket = new NodeSocket(webSocket, maxBufferedBytes, () => listener.drained());
     const listener: SocketListener = reply.open(socket);
     webSocket.on('message', (data: Buffer, isBinary) => {

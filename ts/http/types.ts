@@ -35,6 +35,8 @@ export interface PlainReply {
 /** Turns the connection into a WebSocket; only for requests with `upgrade`. */
 export interface UpgradeReply {
   readonly kind: 'upgrade';
+  /** In place of the server's own limit, and at most its `largestMessageBytes`; 0 for no limit. */
+  readonly maxMessageBytes?: number;
   /** Called once with the open socket, unless `aborted` of the request fires. */
   open(socket: ServerSocket): SocketListener;
 }
@@ -72,6 +74,8 @@ export interface HttpSettings {
   maxBodyBytes: number;
   /** Messages on the wire and inflated ones; longer ones end the socket. 0 for no limit. */
   maxMessageBytes: number;
+  /** The highest limit of any reply, where that is above `maxMessageBytes`. */
+  largestMessageBytes?: number;
   /** Unsent bytes above which a WebSocket counts as stalled and is terminated. */
   maxBufferedBytes: number;
   /** Connections of one address that have not sent a request yet; more are closed. 0, or absent, for no limit. */

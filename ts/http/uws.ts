@@ -147,11 +147,11 @@ class UwsApp implements HttpApp {
   }
 
   #webSockets(): Uws.WebSocketBehavior<Attachment> {
-    const limit = this.#settings.maxMessageBytes;
+    const { maxMessageBytes, largestMessageBytes = maxMessageBytes } = this.#settings;
     return {
       compression: this.#uws.SHARED_COMPRESSOR | this.#uws.SHARED_DECOMPRESSOR,
       // Above this the library breaks the connection without a close frame, so our own limit comes first.
-      maxPayloadLength: limit === 0 ? NO_LIMIT : limit * MESSAGE_SLACK,
+      maxPayloadLength: largestMessageBytes === 0 ? NO_LIMIT : largestMessageBytes * MESSAGE_SLACK,
       maxBackpressure: this.#settings.maxBufferedBytes,
       closeOnBackpressureLimit: true,
       idleTimeout: 0,
@@ -164,7 +164,10 @@ class UwsApp implements HttpApp {
         this.#sockets.add(connection);
         socket.cork(() => connection.attach(attachment.reply.open(connection)));
       },
-      message: (socket, message, isBinary) => socket.getUserData().connection?.receive(message, isBinary, limit),
+      message: (socket, message, isBinary) => {
+        const { connection, reply } = socket.getUserData();
+        connection?.receive(message, isBinary, reply.maxMessageBytes ?? maxMessageBytes);
+      },
       pong: (socket) => socket.getUserData().connection?.pong(),
       drain: (socket) => socket.getUserData().connection?.drain(),
       close: (socket, code) => {

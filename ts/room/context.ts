@@ -1,5 +1,6 @@
 import type { ServerInfo } from '@livekit/protocol';
 import type { Logger } from 'pino';
+import type { AgentJobs } from '../agent/types.ts';
 import type { Claims } from '../auth/grants.ts';
 import type { MediaEngine, Placement } from '../media/types.ts';
 import type { ConnectionMetrics } from '../metrics/connections.ts';
@@ -9,7 +10,7 @@ import type { Negotiation, NegotiationHost, NegotiationOptions } from '../negoti
 import type { AutoEgress } from './auto-egress.ts';
 import type { Clock } from './clock.ts';
 import type { RoomConfig } from './config.ts';
-import type { ParticipantStore, RoomOwnership, RoomStore } from './contracts.ts';
+import type { DispatchStore, ParticipantStore, RoomOwnership, RoomStore } from './contracts.ts';
 import type { Preferences } from './preferences.ts';
 import type { Presence } from './presence.ts';
 
@@ -27,7 +28,12 @@ export interface RoomContext {
   readonly sessionMetrics: SessionMetrics;
   readonly trackMetrics: TrackMetrics;
   readonly createNegotiation: (host: NegotiationHost, options: NegotiationOptions) => Negotiation;
-  readonly store: { readonly rooms: RoomStore; readonly participants: ParticipantStore };
+  readonly store: {
+    readonly rooms: RoomStore;
+    readonly participants: ParticipantStore;
+    readonly dispatches: DispatchStore;
+  };
+  readonly agents: AgentJobs;
   readonly egress: AutoEgress;
   readonly presence: Presence;
   readonly ownership: RoomOwnership;

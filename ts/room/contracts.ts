@@ -3,6 +3,7 @@
  * arrows between folders still point down; this file is the one place that names what stands above.
  */
 export type {
+  DispatchStore,
   OwnedRooms,
   ParticipantStore,
   RoomInternal,

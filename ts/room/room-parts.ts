@@ -1,3 +1,4 @@
+import type { AgentDispatches } from './agent-dispatches.ts';
 import type { ConnectionQualities } from './connection-quality.ts';
 import type { Members } from './members.ts';
 import type { ParticipantUpdates } from './participant-updates.ts';
@@ -18,6 +19,7 @@ export interface RoomParts {
   readonly speakers: Speakers;
   readonly qualities: ConnectionQualities;
   readonly data: RoomData;
+  readonly dispatches: AgentDispatches;
   readonly egress: RoomEgress;
   readonly persistence: RoomPersistence;
 }

@@ -54,6 +54,7 @@ export class RoomReactions implements MemberObserver {
     // Clients drop media of tracks they have not heard of, so that the news goes first.
     this.#parts.updates.publish(member.participant, member.feed, { immediate: false, toSelf: false });
     this.#parts.egress.published(member.participant, sid);
+    this.#parts.dispatches.published(member);
     for (const other of this.#parts.members) {
       if (other === member) continue;
       if (other.autoSubscribe && other.participant.active) other.subscriptions.subscribe(sid);

@@ -1,4 +1,5 @@
 import {
+  type AgentDispatch,
   type ParticipantInfo,
   type Room as RoomMessage,
   RoomUpdate,
@@ -58,12 +59,17 @@ export class Room {
   #lastLeftAt: number | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(context: RoomContext, stored: StoredRoom, onClosed: (room: Room) => void) {
+  /** `former`: what a host that had the room before had written of its agents. */
+  constructor(
+    context: RoomContext,
+    stored: StoredRoom,
+    former: readonly AgentDispatch[],
+    onClosed: (room: Room) => void,
+  ) {
     const { clock, config, engine } = context;
     this.name = stored.room.name as RoomName;
     this.config = config;
     this.log = context.log.child({ room: this.name, roomID: stored.room.sid });
-    this.dispatches = new AgentDispatches(stored, clock);
     this.#context = context;
     this.#internal = stored.internal;
     this.#onClosed = onClosed;
@@ -75,6 +81,7 @@ export class Room {
       internal: () => this.#internal,
       log,
     });
+    this.dispatches = this.#makeDispatches(former);
     this.#parts = this.#makeParts(stored.room);
     this.#reactions = new RoomReactions(this.#parts, config.video.codecRegressionThreshold, (...leave) =>
       this.remove(...leave),
@@ -82,6 +89,26 @@ export class Room {
     this.#simulations = new Simulations(clock, {
       tellSpeakers: (changed) => this.#reactions.tellSpeakers(changed),
       remove: (...leave) => this.remove(...leave),
+    });
+  }
+
+  #makeDispatches(former: readonly AgentDispatch[]): AgentDispatches {
+    const { agents, clock, ownership, store } = this.#context;
+    return new AgentDispatches({
+      room: this.name,
+      internal: this.#internal,
+      former,
+      jobs: agents,
+      store: store.dispatches,
+      right: ownership,
+      clock,
+      log: this.log,
+      snapshot: () => this.snapshot(),
+      members: () => this.#parts.members,
+      removeAgent: (identity) => {
+        const member = this.#parts.members.get(identity);
+        if (member !== undefined) this.remove(member, 'removed', true);
+      },
     });
   }
 
@@ -105,6 +132,7 @@ export class Room {
       speakers: new Speakers(clock, config.audio.updateIntervalMs, (changed) => this.#reactions.tellSpeakers(changed)),
       qualities: new ConnectionQualities(clock, trackMetrics, () => members),
       data: new RoomData(engine, this.#mediaId, clock),
+      dispatches: this.dispatches,
       egress: this.egress,
       persistence: new RoomPersistence(store, ownership, this.name, this.log),
     };
@@ -216,6 +244,7 @@ export class Room {
     if (isRecorder(participant.claims)) this.#updateRecording();
     info.countsChanged();
     persistence.saveParticipant(participant.identity, participant.info());
+    this.dispatches.joined(member);
     this.log.info({ participantID: participant.sid, numParticipants: members.size }, 'participant joined');
   }
 
@@ -238,6 +267,7 @@ export class Room {
       persistence.removeParticipant(identity);
       this.egress.left(identity);
     }
+    this.dispatches.left(identity, reason === 'duplicateIdentity');
     this.log.info({ participantID: sid, reason, numParticipants: members.size }, 'participant left');
   }
 
@@ -324,6 +354,7 @@ export class Room {
     await Promise.resolve();
     const { members, info, updates, speakers, qualities, data, persistence } = this.#parts;
     const { clock, sessionMetrics, ownership } = this.#context;
+    await this.dispatches.close(ending === 'removed');
     if (ending !== 'removed') await persistence.close();
     if (ending === 'givenUp') await ownership.release(this.name, false);
     updates.close();
@@ -349,6 +380,7 @@ export class Room {
     const { members, persistence } = this.#parts;
     persistence.saveRoom(this.snapshot(), this.#internal);
     for (const { participant } of members) persistence.saveParticipant(participant.identity, participant.info());
+    this.dispatches.republish();
   }
 
   /** Tries again what the store refused. */

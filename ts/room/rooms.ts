@@ -1,6 +1,11 @@
 /** The rooms this node hosts. */
 
-import type { CreateRoomRequest, RoomCompositeEgressRequest, Room as RoomMessage } from '@livekit/protocol';
+import type {
+  AgentDispatch,
+  CreateRoomRequest,
+  RoomCompositeEgressRequest,
+  Room as RoomMessage,
+} from '@livekit/protocol';
 import type { Identity, RoomName } from '../lib/ids.ts';
 import { RpcError } from '../lib/rpc-error.ts';
 import type { Timer } from './clock.ts';
@@ -128,10 +133,11 @@ export class Rooms implements OwnedRooms {
     await live?.close('roomClosed');
     const complete = withPreset(this.#context.config, request);
     if (!this.#acceptsNew) throw new RpcError('unavailable', 'this node is draining');
-    const { stored, created } = await this.#own(name, () => this.#allocate(name, complete, mayCreate));
-    const room = new Room(this.#context, stored, (closed) => this.#forget(closed));
+    const { stored, former, created } = await this.#own(name, () => this.#allocate(name, complete, mayCreate));
+    const room = new Room(this.#context, stored, former, (closed) => this.#forget(closed));
     this.#rooms.set(name, room);
     this.#context.presence.roomOpened(name);
+    room.dispatches.open();
     room.log.info('room started');
     // What a former owner had sent before it died may have arrived after what we wrote.
     if (!created) this.#context.clock.after(REWRITE_MS, () => room.republish());
@@ -159,7 +165,8 @@ export class Rooms implements OwnedRooms {
       const stored = applyRequest(known ?? newRoom(config, name, clock.now()), request);
       await store.rooms.store(stored.room, stored.internal);
       if (known !== undefined) await this.#removeFormerParticipants(name);
-      return { stored, created: known === undefined };
+      const former = known === undefined ? [] : await store.dispatches.list(name);
+      return { stored, former, created: known === undefined };
     } finally {
       await unlock();
     }
@@ -216,6 +223,8 @@ interface Hosted {
 
 interface Allocated {
   readonly stored: StoredRoom;
+  /** Of the node that had it before. */
+  readonly former: readonly AgentDispatch[];
   /** Whether no node had it before. */
   readonly created: boolean;
 }

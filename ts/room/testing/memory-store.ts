@@ -1,11 +1,15 @@
 import type { ParticipantInfo, Room as RoomMessage } from '@livekit/protocol';
+import { LocalKeyspace } from '../../cluster/local-keyspace.ts';
+import { StoredDispatches } from '../../cluster/store-dispatches.ts';
 import type { Identity, RoomName } from '../../lib/ids.ts';
-import type { ParticipantStore, RoomInternal, RoomStore, StoredRoom } from '../contracts.ts';
+import type { DispatchStore, ParticipantStore, RoomInternal, RoomStore, StoredRoom } from '../contracts.ts';
 
 /** What rooms wrote, to look at. */
 export class MemoryStore {
   readonly roomEntries = new Map<RoomName, StoredRoom>();
   readonly participantEntries = new Map<RoomName, Map<Identity, ParticipantInfo>>();
+
+  readonly dispatches: DispatchStore = new StoredDispatches(new LocalKeyspace());
 
   readonly rooms: RoomStore = {
     load: async (name) => this.roomEntries.get(name),
