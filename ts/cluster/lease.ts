@@ -49,7 +49,6 @@ export class NodeLease {
   #lastEpoch = 0;
   /** Of the keyspace as of the last lease. */
   #era = '';
-  #ownEra = '';
   #timer: Timer | undefined;
   #stopLink: (() => void) | undefined;
   #acquiring: Promise<void> | undefined;
@@ -144,11 +143,9 @@ export class NodeLease {
   async #acquire(): Promise<void> {
     const { keyspace, clock } = this.#parts;
     if (this.#state.name !== 'wanted' || !keyspace.link.up) return;
-    const era = await this.#readEra();
     const former = this.#lastEpoch;
-    const emptied = former === 0 ? era === this.#ownEra : era !== this.#era;
+    const { era, emptied } = await this.#readEra(former > 0);
     const uninterrupted = clock.now() < this.#validUntil;
-    if (emptied) await this.#settle(former > 0);
     const epoch = await this.#nextEpoch(former);
     const sentAt = clock.now();
     await keyspace.set(this.#key, String(epoch), { ttlMs: LEASE_MS });
@@ -161,19 +158,21 @@ export class NodeLease {
     for (const listener of this.#acquiredListeners) listener({ epoch, emptied, uninterrupted });
   }
 
-  /** Whoever comes to an empty keyspace first names its era; another name later means that it was emptied since. */
-  async #readEra(): Promise<string> {
+  /**
+   * Whoever comes to an empty keyspace first names its era; another name later means that it was emptied since. Rooms that
+   * nobody owns are not free then: their owners first have to notice. That is said before anything else.
+   */
+  async #readEra(known: boolean): Promise<{ era: string; emptied: boolean }> {
     const { keyspace } = this.#parts;
-    this.#ownEra = newGuid('ERA_');
-    if (await keyspace.set(ERA_KEY, this.#ownEra, { onlyIfAbsent: true })) return this.#ownEra;
-    const era = decode(await keyspace.get(ERA_KEY));
-    if (era === undefined) throw new Error('the keyspace was emptied just now');
-    return era;
-  }
-
-  /** Rooms that nobody owns are not free yet: their owners first have to notice that the keyspace was emptied. */
-  async #settle(known: boolean): Promise<void> {
-    await this.#parts.keyspace.set(SETTLING_KEY, '1', { ttlMs: known ? SETTLING_MS : NEWBORN_MS });
+    const found = decode(await keyspace.get(ERA_KEY));
+    const emptied = found === undefined || (known && found !== this.#era);
+    if (emptied) await keyspace.set(SETTLING_KEY, '1', { ttlMs: known ? SETTLING_MS : NEWBORN_MS });
+    if (found !== undefined) return { era: found, emptied };
+    const own = newGuid('ERA_');
+    if (await keyspace.set(ERA_KEY, own, { onlyIfAbsent: true })) return { era: own, emptied };
+    const others = decode(await keyspace.get(ERA_KEY));
+    if (others === undefined) throw new Error('the keyspace was emptied just now');
+    return { era: others, emptied };
   }
 
   async #nextEpoch(former: number): Promise<number> {
