@@ -55,7 +55,9 @@ function parseBody(body: Uint8Array): { deadline?: number } | undefined {
   try {
     const { deadline_seconds: seconds }: { deadline_seconds?: unknown } = JSON.parse(Buffer.from(body).toString());
     if (seconds === undefined) return {};
-    return typeof seconds === 'number' && seconds >= 0 && seconds <= MAX_SECONDS ? { deadline: seconds * 1000 } : undefined;
+    return typeof seconds === 'number' && seconds >= 0 && seconds <= MAX_SECONDS
+      ? { deadline: seconds * 1000 }
+      : undefined;
   } catch {
     return undefined;
   }
