@@ -98,6 +98,36 @@ function addDoctor(root: Command): void {
     });
 }
 
+function addFleetCommands(root: Command): void {
+  const listNodes = root.command('list-nodes').description('list the nodes of the cluster');
+  addFlags(listNodes);
+  listNodes.action(async () => {
+    const { config } = settleFlags({ ...root.opts(), ...listNodes.opts() }, false);
+    const { createLog } = await import('./log/log.ts');
+    const fleet = await import('./fleet-commands.ts');
+    await fleet.listNodes(
+      config,
+      createLog({ logging: { json: false, level: 'fatal' } }, () => {}),
+      new Date(),
+      print,
+    );
+  });
+  for (const [name, description] of [
+    ['drain', 'give a running node no new rooms, and send its participants elsewhere when its time is up'],
+    ['undrain', 'let a draining node take new rooms again'],
+  ] as const) {
+    const command = root.command(name).description(description);
+    addFlags(command);
+    command.option('--url <url>', 'of the node; by default the one of this configuration on this machine');
+    if (name === 'drain') command.option('--wait', 'until nobody is left');
+    command.action(async () => {
+      const flags = { ...root.opts(), ...command.opts() };
+      const { drainNode } = await import('./fleet-commands.ts');
+      await drainNode(settleFlags(flags).config, name, flags, print);
+    });
+  }
+}
+
 function program(): Command {
   const root = new Command('sluice')
     .description('WebRTC media server that LiveKit clients talk to. Run without a subcommand to start it.')
@@ -124,12 +154,7 @@ function program(): Command {
       return createJoinToken(settleFlags(flags).config, flags, print);
     });
   addDoctor(root);
-  root
-    .command('list-nodes')
-    .description('list the nodes of the cluster')
-    .action(() => {
-      throw new Error('list-nodes needs Redis: a single node has no list');
-    });
+  addFleetCommands(root);
   root
     .command('help-verbose')
     .description('print every flag, the generated ones too')
