@@ -1,6 +1,7 @@
 /** The `redis` section of the configuration, as what a connection needs. */
 
 import { readFileSync } from 'node:fs';
+import { isIPv6 } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 
 /** The section; one without any address means that there is no Redis. Durations in milliseconds, 0 for the default. */
@@ -103,8 +104,9 @@ function serversOf(section: RedisSection): RedisServers | undefined {
 function endpoint(address: string, defaultPort: number): Endpoint {
   const match = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(address);
   const host = match?.[1] ?? match?.[2];
-  if (host !== undefined) return { host, port: Number(match?.[3] ?? defaultPort) };
-  if (/^[0-9a-f:.]+$/i.test(address)) return { host: address, port: defaultPort };
+  const port = Number(match?.[3] ?? defaultPort);
+  if (host !== undefined && port <= MAX_PORT) return { host, port };
+  if (isIPv6(address)) return { host: address, port: defaultPort };
   throw new Error(`redis: ${JSON.stringify(address)} is no address of the form host:port`);
 }
 
@@ -124,6 +126,7 @@ function tlsOptions(tls: RedisSection['tls']): ConnectionOptions {
   };
 }
 
+const MAX_PORT = 65_535;
 const PORT = 6379;
 const SENTINEL_PORT = 26_379;
 const DIAL_MS = 2000;
