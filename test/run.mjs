@@ -49,6 +49,7 @@ const families = {
     run('cargo', ['test', '--locked', '--workspace']);
   },
   unit() {
+    installTools(['redis-server']);
     buildAddon('dev');
     nodeTests(files('ts', '.test.ts'), 2);
   },

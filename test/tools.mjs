@@ -13,8 +13,10 @@ const TOOLS = [
   { program: 'turnutils_uclient', packages: ['coturn'] },
 ];
 
-export function installTools() {
-  const missing = TOOLS.filter(({ program }) => spawnSync('which', [program]).status !== 0);
+/** All of them, or those of these names. */
+export function installTools(programs = TOOLS.map(({ program }) => program)) {
+  const needed = TOOLS.filter(({ program }) => programs.includes(program));
+  const missing = needed.filter(({ program }) => spawnSync('which', [program]).status !== 0);
   if (missing.length === 0) return;
   const packages = missing.flatMap((tool) => tool.packages);
   console.log(`installing ${packages.join(' ')}`);
