@@ -112,20 +112,26 @@ function starting<Request extends Message<Request>>(
   });
 }
 
-/** Asks the worker; where that fails and the egress is over, that is the reason. */
+/** Asks the worker, unless the egress is over; where that fails it may have come to its end meanwhile. */
 async function ofRunning(
   records: EgressRecords,
   id: string,
   participle: 'updated' | 'stopped',
   ask: () => Promise<EgressInfo>,
 ): Promise<EgressInfo> {
+  const over = (status: EgressStatus) => {
+    const name = EgressStatus[status] ?? String(status);
+    return new RpcError('failed_precondition', `egress with status ${name} cannot be ${participle}`);
+  };
+  // What is not recorded may run all the same: Redis may have been emptied.
+  const known = await records.get(id).catch(() => undefined);
+  if (known !== undefined && known.status >= EgressStatus.EGRESS_COMPLETE) throw over(known.status);
   try {
     return await ask();
   } catch (error) {
     const { status } = await records.get(id);
     if (status === EgressStatus.EGRESS_STARTING || status === EgressStatus.EGRESS_ACTIVE) throw error;
-    const name = EgressStatus[status] ?? String(status);
-    throw new RpcError('failed_precondition', `egress with status ${name} cannot be ${participle}`);
+    throw over(status);
   }
 }
 

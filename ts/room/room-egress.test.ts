@@ -44,6 +44,18 @@ test('where no worker takes it, creation fails and may be tried again', async ()
   await scene.close();
 });
 
+test('who creates the room again while it is recorded hears the same of it', async () => {
+  const scene = new Scene();
+  scene.egress.fault = new RpcError('unavailable', 'no response from servers');
+  const both = [recorded({ room: composite }), new CreateRoomRequest({ name: 'room' })];
+  const outcomes = await Promise.allSettled(both.map((request) => scene.rooms.create(request)));
+  assert.deepEqual(
+    outcomes.map(({ status }) => status),
+    ['rejected', 'rejected'],
+  );
+  await scene.close();
+});
+
 test('who joins with an egress in the token gets in though it cannot start, and that is told', async () => {
   const scene = new Scene();
   scene.egress.fault = new RpcError('unavailable', 'no response from servers');

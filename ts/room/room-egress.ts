@@ -36,6 +36,7 @@ export class RoomEgress {
   readonly #background: Background;
   /** Tracks that are recorded, or were, by who is in the room and has published. */
   readonly #published = new Map<Identity, Set<string>>();
+  #recording: Promise<unknown> | undefined;
 
   constructor(parts: RoomEgressParts) {
     this.#parts = parts;
@@ -44,7 +45,13 @@ export class RoomEgress {
 
   /** Rejects where no worker takes it. */
   async recordRoom(asked: RoomCompositeEgressRequest): Promise<void> {
-    await this.#parts.egress.start(this.#internalRequest(this.#roomRequest(asked)));
+    this.#recording = this.#parts.egress.start(this.#internalRequest(this.#roomRequest(asked)));
+    await this.#recording;
+  }
+
+  /** What became of `recordRoom`, for whoever asks for the room meanwhile. */
+  async recorded(): Promise<void> {
+    await this.#recording;
   }
 
   /** Nobody waits for it: whoever joins does not depend on a worker being there. */

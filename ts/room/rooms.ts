@@ -114,7 +114,7 @@ export class Rooms implements OwnedRooms {
       return hosted;
     });
     try {
-      if (record !== undefined) await room.egress.recordRoom(record);
+      await (record === undefined ? room.egress.recorded() : room.egress.recordRoom(record));
       return room.snapshot();
     } catch (error) {
       if (room.members.size === 0) await room.close('roomClosed');
