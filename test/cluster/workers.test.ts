@@ -59,6 +59,12 @@ describe('egress and ingress workers', { skip }, () => {
   test('a room that is created with an egress is recorded once', () => {
     assert.equal(ours['auto egress'].length, 1);
     assert.equal(ours['auto egress'][0].same, true);
+    assert.equal(ours['egress by token'].roomComposite.fileOutputs[0].filepath, 'token.mp4');
+  });
+
+  test('who publishes is recorded as a whole, and track by track', () => {
+    assert.equal(ours['participant egress'].participant.identity, 'alice');
+    assert.equal(ours['track egress'].track.file.filepath, 'take-{track_id}.mp4');
   });
 
   test('an ingress worker finds inputs and has them follow clients', () => {

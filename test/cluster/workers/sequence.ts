@@ -1,20 +1,26 @@
 /** What clients of Egress and Ingress do, step by step, with every answer written down so that servers can be compared. */
 
 import {
+  AutoParticipantEgress,
   AutoTrackEgress,
   DirectFileOutput,
   EncodedFileOutput,
   EncodedFileType,
+  EncodingOptionsPreset,
   IngressInput,
   RoomCompositeEgressRequest,
+  RoomConfiguration,
   RoomEgress,
   S3Upload,
+  SegmentedFileOutput,
   StartEgressRequest,
   StreamOutput,
   StreamProtocol,
 } from '@livekit/protocol';
-import { EgressClient, IngressClient } from 'livekit-server-sdk';
+import { Room } from '@livekit/rtc-node';
+import { AccessToken, EgressClient, IngressClient } from 'livekit-server-sdk';
 import { KEY, SECRET } from '../../e2e/support/server.ts';
+import { Client } from '../support/client.ts';
 import type { Cluster } from '../support/cluster.ts';
 import { until } from '../support/fleet.ts';
 import type { Json, Workers } from './workers.ts';
@@ -50,6 +56,8 @@ export async function runSequence(cluster: Cluster, workers: Workers): Promise<T
   await startEverything(stage);
   await steer(stage);
   await autoRecord(stage);
+  await recordPublications(stage);
+  await recordByToken(stage);
   await createInputs(stage);
   await runInput(stage);
   await note(stage);
@@ -119,6 +127,37 @@ async function autoRecord({ cluster, workers, note }: Stage): Promise<void> {
     'auto egress',
     Promise.resolve(asked.map(({ value }) => ({ ...value, same: value.roomId === created.sid }))),
   );
+}
+
+/** With a client that publishes: it is recorded as a whole and track by track. */
+async function recordPublications({ cluster, workers, note }: Stage): Promise<void> {
+  const participant = new AutoParticipantEgress({
+    options: { case: 'preset', value: EncodingOptionsPreset.H264_720P_30 },
+    segmentOutputs: [new SegmentedFileOutput({ filenamePrefix: 'live' })],
+  });
+  const tracks = new AutoTrackEgress({ filepath: 'take.mp4' });
+  const egress = new RoomEgress({ participant, tracks });
+  await cluster.node(0).rooms.createRoom({ name: 'watched', egress });
+  const alice = await Client.join(cluster.node(0).url, 'watched', 'alice');
+  await alice.show();
+  const ofRoom = (key: 'participant' | 'track') => (value: Json) => value[key]?.roomName === 'watched';
+  await note('participant egress', workers.until('startEgress', ofRoom('participant')));
+  await note('track egress', workers.until('startEgress', ofRoom('track')));
+  await alice.leave();
+}
+
+async function recordByToken({ cluster, workers, note }: Stage): Promise<void> {
+  const fileOutputs = [new EncodedFileOutput({ filepath: 'token.mp4' })];
+  const token = new AccessToken(KEY, SECRET, { identity: 'alice' });
+  token.addGrant({ roomJoin: true, room: 'by token' });
+  token.roomConfig = new RoomConfiguration({
+    egress: new RoomEgress({ room: new RoomCompositeEgressRequest({ fileOutputs }) }),
+  });
+  const room = new Room();
+  await room.connect(cluster.node(0).url, await token.toJwt());
+  const ofRoom = (value: Json) => value.roomComposite?.roomName === 'by token';
+  await note('egress by token', workers.until('startEgress', ofRoom));
+  await room.disconnect();
 }
 
 async function createInputs({ ingress, workers, note }: Stage): Promise<void> {
@@ -211,6 +250,7 @@ function failure(error: { code?: string; message: string; status?: number }): Js
 /** Ids and times differ from run to run. */
 function normalised(transcript: Transcript): Transcript {
   const text = JSON.stringify(transcript)
+    .replace(/\bTR_[A-Z]{2}[2-9A-Za-z]{12}\b/g, 'TR_<id>')
     .replace(/\b(EG|IN|RM)_(?!unknown)[2-9A-Za-z]{12}\b/g, '$1_<id>')
     .replace(/"streamKey":"[2-9A-Za-z]{12}"/g, '"streamKey":"<key>"')
     .replace(/"(creationTime|creationTimeMs|endedAt|updatedAt)":"\d{10,}"/g, '"$1":"<time>"')
