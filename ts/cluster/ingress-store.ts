@@ -45,14 +45,13 @@ export class IngressStore {
     if (streamKey === '' && info.inputType !== IngressInput.URL_INPUT) {
       throw new RpcError('internal', 'Missing StreamKey');
     }
+    const ways: KeyspaceWrite[] = [];
+    if (streamKey !== '') ways.push({ write: 'hashSet', key: STREAM_KEYS, field: streamKey, value: id });
+    if (roomName !== '') ways.push({ write: 'setAdd', key: ROOM_INGRESS + roomName, members: [id] });
+    // First, so that no failure leaves a record that nobody can find; a way that leads nowhere does no harm.
+    if (ways.length > 0) await this.#keyspace.many(ways);
     const former = await this.#swap(info);
-    const writes: KeyspaceWrite[] = [];
-    if (streamKey !== '') writes.push({ write: 'hashSet', key: STREAM_KEYS, field: streamKey, value: id });
-    if (former !== roomName) {
-      if (former !== '') writes.push({ write: 'setRemove', key: ROOM_INGRESS + former, members: [id] });
-      if (roomName !== '') writes.push({ write: 'setAdd', key: ROOM_INGRESS + roomName, members: [id] });
-    }
-    if (writes.length > 0) await this.#keyspace.many(writes);
+    if (former !== '' && former !== roomName) await this.#keyspace.setRemove(ROOM_INGRESS + former, id);
   }
 
   /**
