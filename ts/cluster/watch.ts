@@ -22,6 +22,8 @@ export class LeaseWatch {
   readonly #parts: WatchParts;
   /** Monotonic milliseconds since when a lease is missing. */
   readonly #missingSince = new Map<NodeId, number>();
+  /** Those told to be gone, and when: what they held may still be taken. */
+  readonly #goneAt = new Map<NodeId, number>();
   /** Nodes that had a lease when last seen. */
   readonly #alive = new Set<NodeId>();
   readonly #listeners = new Set<(node: NodeId) => void>();
@@ -67,7 +69,7 @@ export class LeaseWatch {
     const { keyspace, clock } = this.#parts;
     const present = (await keyspace.get(leaseKey(node))) !== undefined;
     this.#seen(node, present);
-    return this.#judged(node, clock.now());
+    return this.#goneAt.has(node) || this.#judged(node, clock.now());
   }
 
   /** Looks at all nodes now. Never rejects. */
@@ -83,6 +85,7 @@ export class LeaseWatch {
   async #look(): Promise<void> {
     const { keyspace, clock, self, nodes } = this.#parts;
     if (!keyspace.link.up) return;
+    this.#forgetGone(clock.now());
     const all = new Set([...(await nodes()), ...this.#alive, ...this.#missingSince.keys()]);
     all.delete(self);
     for (const node of all) {
@@ -90,6 +93,7 @@ export class LeaseWatch {
       if (present || this.standing(node) !== 'unknown') this.#seen(node, present);
       if (!this.#judged(node, clock.now())) continue;
       this.#missingSince.delete(node);
+      this.#goneAt.set(node, clock.now());
       if (this.#alive.delete(node)) this.gone += 1;
       for (const listener of this.#listeners) listener(node);
     }
@@ -97,9 +101,16 @@ export class LeaseWatch {
 
   #seen(node: NodeId, present: boolean): void {
     if (present) {
+      this.#goneAt.delete(node);
       this.#alive.add(node);
       this.#missingSince.delete(node);
-    } else if (!this.#missingSince.has(node)) this.#missingSince.set(node, this.#parts.clock.now());
+    } else if (!this.#missingSince.has(node) && !this.#goneAt.has(node)) {
+      this.#missingSince.set(node, this.#parts.clock.now());
+    }
+  }
+
+  #forgetGone(now: number): void {
+    for (const [node, at] of this.#goneAt) if (now - at > FORGET_MS) this.#goneAt.delete(node);
   }
 
   #judged(node: NodeId, now: number): boolean {
@@ -109,5 +120,7 @@ export class LeaseWatch {
 }
 
 const LOOK_MS = 500;
+/** By then its rooms were taken or cleared up; one that was not waits for `GONE_AFTER_MS` once more. */
+const FORGET_MS = 120_000;
 /** More than two renewals: a lease that a failover of Redis lost is back by then. */
 export const GONE_AFTER_MS = 2000;
