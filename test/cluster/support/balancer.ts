@@ -5,12 +5,14 @@
 
 import { once } from 'node:events';
 import { type AddressInfo, createServer, connect as open, type Server, type Socket } from 'node:net';
+import { atEnd } from './endings.ts';
 import type { ClusterNode } from './fleet.ts';
 
 export class Balancer {
   readonly url: string;
   readonly #server: Server;
   readonly #nodes: () => readonly ClusterNode[];
+  readonly #forget = atEnd(() => this.close());
   readonly #sockets = new Set<Socket>();
   #turn = 0;
 
@@ -29,6 +31,7 @@ export class Balancer {
   }
 
   async close(): Promise<void> {
+    this.#forget();
     for (const socket of this.#sockets) socket.destroy();
     this.#server.close();
     await once(this.#server, 'close');

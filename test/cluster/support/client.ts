@@ -18,6 +18,7 @@ import {
 } from '@livekit/rtc-node';
 import type { VideoGrant } from 'livekit-server-sdk';
 import { joinToken } from '../../e2e/support/server.ts';
+import { atEnd } from './endings.ts';
 import { until } from './fleet.ts';
 import { GapMeter } from './gap.ts';
 
@@ -50,6 +51,7 @@ export class Client {
   readonly received = new Map<string, GapMeter>();
   /** Frames given to the encoder. */
   readonly sent = new GapMeter();
+  readonly #forget = atEnd(() => this.leave());
   readonly #cameras: NodeJS.Timeout[] = [];
 
   private constructor(identity: string) {
@@ -143,6 +145,7 @@ export class Client {
   }
 
   async leave(): Promise<void> {
+    this.#forget();
     for (const camera of this.#cameras.splice(0)) clearInterval(camera);
     await this.room.disconnect();
   }

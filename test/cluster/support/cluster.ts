@@ -1,6 +1,7 @@
 /** A fleet with its Redis, where each node may reach Redis through a proxy of its own. */
 
 import { startRedis, type TestRedis } from '../../../ts/redis/testing/redis.ts';
+import { endAll } from './endings.ts';
 import { Fleet, type NodeSettings } from './fleet.ts';
 import { RedisProxy } from './proxy.ts';
 
@@ -63,6 +64,7 @@ export class Cluster {
   }
 
   async stop(): Promise<void> {
+    await endAll();
     await this.fleet.stop();
     await Promise.all(this.proxies.map((proxy) => proxy.close()));
     await this.redis.stop();

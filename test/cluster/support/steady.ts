@@ -1,8 +1,10 @@
 /** A participant without media that comes back whenever it is sent away, as an SDK does, and keeps a diary of it. */
 
 import { SignalRequest } from '@livekit/protocol';
+import { WebSocket } from 'ws';
 import { joinToken } from '../../e2e/support/server.ts';
 import { connect, type SignalClient, v1 } from '../../e2e/support/signal.ts';
+import { atEnd } from './endings.ts';
 
 export interface Stay {
   sid: string;
@@ -23,6 +25,7 @@ export class SteadyClient {
   #leaving = false;
   #done: Promise<void> = Promise.resolve();
   #firstJoin!: () => void;
+  readonly #forget = atEnd(() => this.leave());
   readonly #joined = new Promise<void>((resolve) => {
     this.#firstJoin = resolve;
   });
@@ -54,8 +57,10 @@ export class SteadyClient {
   }
 
   async leave(): Promise<void> {
+    this.#forget();
     this.#leaving = true;
-    this.#client?.send(new SignalRequest({ message: { case: 'leave', value: {} } } as never));
+    const open = this.#client?.socket.readyState === WebSocket.OPEN;
+    if (open) this.#client?.send(new SignalRequest({ message: { case: 'leave', value: {} } } as never));
     this.#client?.close();
     await this.#done;
   }
