@@ -1,5 +1,6 @@
 /** `/rtc` and `/rtc/v1`: checks a connection, starts its session, then upgrades it (livekit-facts 1.2–1.6). */
 
+import { hasCredentials } from '../auth/room-credentials.ts';
 import { httpStatusOf, RpcError } from '../lib/rpc-error.ts';
 import { SharedFrames } from '../signal/codec.ts';
 import { type ConnectChecks, type ConnectLimits, parseConnect } from '../signal/connect.ts';
@@ -52,6 +53,9 @@ function join(parts: SignalRoutesParts, frames: SharedFrames, joinRequestRequire
     try {
       const params = await parseConnect(connectRequest(call), { joinRequestRequired, strict: false }, limits, checks);
       log = logFor(fieldsOf(params));
+      const { roomConfig } = params.claims;
+      // They belong into CreateRoom: whoever has the token can read them.
+      if (roomConfig !== undefined && hasCredentials(roomConfig)) log.warn({}, 'credentials found in token');
       const started = await startSession(params, findHost, call.request.aborted, frames, log, waits);
       onJoin?.('signal_connected');
       return upgrade(started, call.request.aborted);
