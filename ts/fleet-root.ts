@@ -17,6 +17,7 @@ import type { NodeRoot } from './node-root.ts';
 import { RelayFigures } from './relay/figures.ts';
 import { RelayServer } from './relay/relay-server.ts';
 import { RelayedSessions } from './relay/relayed-sessions.ts';
+import { RoutedSessions } from './relay/routed-sessions.ts';
 import type { RelaySettings } from './relay/settings.ts';
 import { systemClock } from './room/clock.ts';
 import { type Presence, UNNOTICED } from './room/presence.ts';
@@ -41,6 +42,8 @@ export interface FleetParts {
 
 export class Fleet {
   readonly router: Router<RoomHost>;
+  /** Of every room. */
+  readonly sessions: SessionHost;
   readonly controls: HostControls;
   readonly directory: RoomDirectory;
   /** To be told of this node's rooms. */
@@ -59,6 +62,7 @@ export class Fleet {
     this.#rooms = new RemoteRooms(links.client);
     const isHostedHere = (room: RoomName) => hosted.room(room) !== undefined;
     this.router = node.router({ local, remoteHost: (id) => this.#remote(id), isHostedHere });
+    this.sessions = new RoutedSessions(async ({ room }) => (await this.router.hostForRoom(room)).sessions);
     this.controls = new RoutedControls({
       find: async (room, preferred) => (await this.router.hostForRoom(room, preferred)).controls,
       // Alone, a room that is not here is nowhere.

@@ -412,7 +412,7 @@ class SluiceServer implements Server {
         autoCreate: room.auto_create,
         roomExists: async (name) => (await this.#fleet.directory.listRooms([name])).length > 0,
       },
-      findHost: async (params) => (await this.#fleet.router.hostForRoom(params.room)).sessions,
+      findHost: async () => this.#fleet.sessions,
       waits: waitsFor(signal_relay.connect_attempts),
       onJoin: (state) => this.#sessions.reached(state),
       logFor: (fields) => this.#log.child(fields),

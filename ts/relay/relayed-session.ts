@@ -16,6 +16,7 @@ import type {
   SubscribingRequests,
 } from '../signal/types.ts';
 import { mergeRequests } from './merge.ts';
+import { NodeGone } from './node-gone.ts';
 import type { RelayParts } from './relayed-sessions.ts';
 import { SignalReader } from './signal-reader.ts';
 import { SignalWriter } from './signal-writer.ts';
@@ -122,14 +123,13 @@ export class RelayedSession implements SignalSession {
 
   /** The room's node is no more: the client need not find that out by itself. */
   nodeGone(): void {
-    const unavailable = new RpcError('unavailable', 'the node of the room is gone');
     if (this.#state === 'open') {
       const supportsAction = protocolGates(this.#params.client.protocol).leaveAction;
       const value = leaveRequest('serverShutdown', 'reconnect', supportsAction);
       if (value !== undefined) this.#sink.send(new SignalResponse({ message: { case: 'leave', value } }));
       this.#parts.figures.broken += 1;
     }
-    this.#fail(unavailable);
+    this.#fail(new NodeGone());
   }
 
   /** A method that sends its argument on as this case of a request. */
@@ -180,11 +180,13 @@ export class RelayedSession implements SignalSession {
   /** The end, whatever led to it: the client's socket closes, and it may come back. */
   #fail(error: RpcError | undefined): void {
     if (this.#state === 'over') return;
+    // Whoever waits for a first message hears of it by the rejection, and may try another node.
+    const starting = this.#state === 'starting';
     this.#state = 'over';
     this.#writer.abandon();
     this.#stream.close(error);
     this.#first.reject(error ?? new RpcError('internal', 'connection closed by media'));
-    this.#sink.close();
+    if (!starting) this.#sink.close();
     this.#onOver();
   }
 }

@@ -8,6 +8,7 @@ import { Signal } from '../psrpc/services.ts';
 import type { Clock } from '../room/clock.ts';
 import type { JoinParams, SessionHost, SignalSession, SignalSink } from '../signal/types.ts';
 import type { RelayFigures } from './figures.ts';
+import { NodeGone } from './node-gone.ts';
 import { RelayedSession } from './relayed-session.ts';
 import type { RelaySettings } from './settings.ts';
 
@@ -26,14 +27,16 @@ export interface RelayParts {
 export class RelayedSessions implements SessionHost {
   readonly #parts: RelayParts;
   readonly #sessions = new Set<RelayedSession>();
+  readonly #gone = new AbortController();
 
   constructor(parts: RelayParts) {
     this.#parts = parts;
   }
 
+  /** Rejects with `NodeGone` as soon as that is known. */
   async startSession(params: JoinParams, sink: SignalSink, abandoned: AbortSignal): Promise<SignalSession> {
-    const { client, node, figures } = this.#parts;
-    const stream = await client.openStream(Signal.RelaySignal, node, { signal: abandoned });
+    const { figures } = this.#parts;
+    const stream = await this.#open(abandoned);
     const over = () => {
       if (this.#sessions.delete(session)) figures.out -= 1;
     };
@@ -44,8 +47,19 @@ export class RelayedSessions implements SessionHost {
     return session;
   }
 
+  async #open(abandoned: AbortSignal) {
+    const { client, node } = this.#parts;
+    const signal = AbortSignal.any([abandoned, this.#gone.signal]);
+    try {
+      return await client.openStream(Signal.RelaySignal, node, { signal });
+    } catch (error) {
+      throw this.#gone.signal.aborted ? new NodeGone() : error;
+    }
+  }
+
   /** Its clients are sent away to come back at once, elsewhere. */
   nodeGone(): void {
+    this.#gone.abort();
     for (const session of [...this.#sessions]) session.nodeGone();
   }
 }
