@@ -5,6 +5,7 @@
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { buildAddon, installPackages, run } from '../native/build.mjs';
+import { installAgents } from './agents/install.mjs';
 import { installTools } from './tools.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -73,6 +74,7 @@ const families = {
   /** Fleets on a Redis of their own, and what goes wrong with them. Most of it is waiting, so two files go beside each other. */
   async cluster() {
     await prepareEndToEnd();
+    installAgents();
     nodeTests(files('test/cluster', '.test.ts'), 2);
   },
   build() {
