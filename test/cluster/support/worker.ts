@@ -29,7 +29,7 @@ export class Worker {
   }
 
   /** Registers at a node; resolves when the node has taken it. */
-  static async start(url: string, type: JobType, agentName = ''): Promise<Worker> {
+  static async start(url: string, type: JobType, agentName = '', namespace?: string): Promise<Worker> {
     const token = new AccessToken(KEY, SECRET, { ttl: '1h' });
     token.addGrant({ agent: true });
     const headers = { authorization: `Bearer ${await token.toJwt()}` };
@@ -37,6 +37,7 @@ export class Worker {
     const worker = new Worker(socket);
     await once(socket, 'open');
     const value = new RegisterWorkerRequest({ type, agentName, version: '1.0.0' });
+    if (namespace !== undefined) value.namespace = namespace;
     worker.#send({ case: 'register', value });
     await until('the worker is registered', () => worker.#id.startsWith('AW_'));
     return worker;
