@@ -102,6 +102,15 @@ describe('ownership', () => {
     assert.deepEqual([a.owners.holds(room), a.moved], [true, 0]);
   });
 
+  it('is written down again where a failover of Redis lost the entry alone', async () => {
+    const { clock, redis, a } = await fleet(2);
+    await during(clock, a.open(room));
+    await redis.keyspace.hashRemove(OWNERS_KEY, room);
+    await clock.advance(3000);
+    assert.equal(parseOwner(await redis.keyspace.hashGet(OWNERS_KEY, room))?.node, a.id);
+    assert.deepEqual([a.owners.holds(room), a.moved], [true, 0]);
+  });
+
   it('is lost by a node that was cut off for longer than its lease, and the store is left alone', async () => {
     const { clock, redis, a, b } = await fleet(2);
     await during(clock, a.open(room));

@@ -55,6 +55,8 @@ export class RoomOwners implements RoomOwnership {
   #stopLease: (() => void) | undefined;
   #reclaiming: Promise<void> | undefined;
   #retry: Timer | undefined;
+  #auditor: Timer | undefined;
+  #audit: Promise<void> | undefined;
   #again = false;
   #stopped = false;
   /** For metrics. */
@@ -68,13 +70,23 @@ export class RoomOwners implements RoomOwnership {
   /** Rooms that are hosted here from now on are claimed again with each fresh lease. */
   start(rooms: OwnedRooms): void {
     this.#rooms = rooms;
-    this.#stopLease = this.#parts.lease.onAcquired((acquired) => this.#onLease(acquired));
+    const { lease, clock, onError } = this.#parts;
+    this.#stopLease = lease.onAcquired((acquired) => this.#onLease(acquired));
+    this.#auditor = clock.every(AUDIT_MS, () => {
+      this.#audit ??= this.#lookAtEntries()
+        .catch(onError)
+        .finally(() => {
+          this.#audit = undefined;
+        });
+    });
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#stopLease?.();
     this.#retry?.cancel();
+    this.#auditor?.cancel();
+    await this.#audit;
     await this.#reclaiming;
   }
 
@@ -249,6 +261,24 @@ export class RoomOwners implements RoomOwnership {
     return whole;
   }
 
+  /** A failover of Redis may lose entries and keep the lease: rooms without theirs are in doubt. */
+  async #lookAtEntries(): Promise<void> {
+    const { keyspace, self, lease } = this.#parts;
+    if (!keyspace.link.up || !lease.valid) return;
+    const { epoch } = lease;
+    const rooms = [...(this.#rooms?.hosted() ?? [])].filter((room) => this.holds(room));
+    for (let start = 0; start < rooms.length; start += PAGE) {
+      const page = rooms.slice(start, start + PAGE);
+      const entries = await keyspace.hashGetMany(OWNERS_KEY, page);
+      for (const [index, room] of page.entries()) {
+        const owner = parseOwner(entries[index]);
+        if (owner?.node === self && owner.epoch === epoch) continue;
+        if (this.#owned.get(room) === epoch && lease.epoch === epoch) this.#owned.set(room, NO_EPOCH);
+      }
+    }
+    if (rooms.some((room) => this.#owned.get(room) === NO_EPOCH)) this.#reclaimAll();
+  }
+
   async #regained(room: RoomName): Promise<void> {
     await this.#parts.assign(room);
     this.#rooms?.republish(room);
@@ -276,5 +306,10 @@ function pause(clock: Clock, ms: number): Promise<void> {
 
 export const OWNERS_KEY = 'sluice:owners';
 const CLAIM_RETRY_MS = 250;
+/** How long a lost entry may go unnoticed. */
+const AUDIT_MS = 2000;
+const PAGE = 500;
+/** Under which no lease ever was. */
+const NO_EPOCH = 0;
 /** Long enough for a dead owner to be found dead, and for an emptied keyspace to settle. */
 const CLAIM_MS = SETTLING_MS + 3000;
