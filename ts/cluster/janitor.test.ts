@@ -75,6 +75,23 @@ describe('the rest of a dead node', () => {
     await stopped;
   });
 
+  it('goes where its clock was far ahead, too', async () => {
+    const { clock, redis, dead, janitor, seen } = await setUp();
+    const opened = dead.open(room);
+    await clock.advance(500);
+    assert.equal(await opened, true);
+    await seen.nodes.assignRoom(room, dead.id);
+    const stats = { ...noStats(), updatedAt: clock.now() / 1000 + 300 };
+    await seen.nodes.register({ id: dead.id, ip: '', region: '', state: 'serving', stats });
+    dead.kill();
+    await clock.advance(8000);
+    assert.equal(await redis.keyspace.hashGet(OWNERS_KEY, room), undefined);
+    assert.equal(await seen.nodes.nodeForRoom(room), undefined);
+    const stopped = janitor.stop();
+    await clock.advance(1000);
+    await stopped;
+  });
+
   it('is left alone where livekit-server’s node is there', async () => {
     const { clock, janitor, seen, register } = await setUp();
     const foreign = 'ND_foreign' as NodeId;

@@ -188,7 +188,9 @@ export class RoomOwners implements RoomOwnership {
       const standing = await this.#standing(owner.node);
       if (standing !== 'gone') return standing === 'alive' ? 'theirs' : 'wait';
     }
-    if ((await foreignOwner(room)) !== undefined) return 'theirs';
+    const foreign = await foreignOwner(room);
+    // Whoever is written down here is none of livekit-server's, whatever the age of its record.
+    if (foreign !== undefined && foreign !== owner?.node) return 'theirs';
     const mine = formatOwner({ node: self, epoch });
     if (!(await keyspace.hashSwap(OWNERS_KEY, room, current, mine))) return 'wait';
     // Only now is it certain that the keyspace we wrote to is the one that our lease is in.

@@ -57,7 +57,7 @@ export class LeaseWatch {
 
   /** As of the last look; `unknown` for what never had a lease here, such as a node of livekit-server. */
   standing(node: NodeId): 'alive' | 'missing' | 'unknown' {
-    if (this.#missingSince.has(node)) return 'missing';
+    if (this.#missingSince.has(node) || this.#goneAt.has(node)) return 'missing';
     return this.#alive.has(node) ? 'alive' : 'unknown';
   }
 
