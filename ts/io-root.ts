@@ -1,4 +1,4 @@
-/** Egress and ingress: their services, the IOInfo that their workers ask, and what rooms record by themselves. */
+/** Egress, ingress and SIP: their services, the IOInfo that their workers ask, and what rooms record by themselves. */
 
 import { setTimeout as delay } from 'node:timers/promises';
 import type { WebhookEvent } from '@livekit/protocol';
@@ -6,17 +6,20 @@ import { EgressLauncher } from './api/egress-launcher.ts';
 import { egressService } from './api/egress-service.ts';
 import { ingressService } from './api/ingress-service.ts';
 import type { ApiLimits } from './api/limits.ts';
+import { sipService } from './api/sip-service.ts';
 import type { TwirpService } from './api/twirp.ts';
 import type { HostControls, RoomDirectory } from './api/types.ts';
 import { EgressStore } from './cluster/egress-store.ts';
 import { IngressStore } from './cluster/ingress-store.ts';
 import type { Keyspace } from './cluster/keyspace.ts';
+import { SipStore } from './cluster/sip-store.ts';
 import type { RoomStore } from './cluster/types.ts';
 import type { Config } from './config/schema.ts';
 import { NotifyingEgressRecords } from './io/egress-records.ts';
 import { EndedEgressSweeper } from './io/ended-egress-sweeper.ts';
 import { NotifyingIngressRecords } from './io/ingress-records.ts';
-import { IoServer, type SipQuestions } from './io/io-server.ts';
+import { IoServer } from './io/io-server.ts';
+import { SipCalls } from './io/sip.ts';
 import { egressEvent, type Notify } from './io/webhook-events.ts';
 import type { Log } from './log/log.ts';
 import type { RpcClient } from './psrpc/client.ts';
@@ -29,7 +32,6 @@ export interface IoParts {
   readonly rooms: RoomStore;
   readonly client: RpcClient;
   readonly server: RpcServer;
-  readonly sip: SipQuestions | undefined;
   readonly log: Log;
 }
 
@@ -40,15 +42,18 @@ export class WorkerServices {
   readonly #parts: IoParts;
   readonly #egress: NotifyingEgressRecords;
   readonly #ingress: NotifyingIngressRecords;
+  readonly #sip: SipStore;
   readonly #launcher: EgressLauncher;
   readonly #server: IoServer;
   readonly #sweeper: EndedEgressSweeper;
 
   constructor(parts: IoParts) {
-    const { keyspace, server, sip, log } = parts;
+    const { keyspace, server, log } = parts;
     const notify: Notify = (event) => logEvent(log, event);
     const store = new EgressStore(keyspace);
     this.#parts = parts;
+    this.#sip = new SipStore(keyspace);
+    const sip = new SipCalls(this.#sip);
     this.#egress = new NotifyingEgressRecords(store, notify);
     this.#ingress = new NotifyingIngressRecords(new IngressStore(keyspace), notify);
     this.#launcher = this.#egressLauncher();
@@ -78,6 +83,7 @@ export class WorkerServices {
         limits,
       }),
       'livekit.Ingress': ingressService({ rpc, records: this.#ingress, baseUrls: { rtmp, whip }, log }),
+      'livekit.SIP': sipService({ records: this.#sip, rpc, directory }),
     };
   }
 

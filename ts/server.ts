@@ -140,8 +140,7 @@ class SluiceServer implements Server {
     this.#keys = new Keys(config.keys);
     this.#links = new ClusterLinks({ config, self: this.nodeId, log, observe: this.#rpcMetrics });
     this.#workers = this.#workerServices();
-    const { client, server } = this.#links;
-    this.#agents = new AgentServices({ config, keys: this.#keys, serverInfo: this.#serverInfo(), client, server, log });
+    this.#agents = this.#agentServices();
     this.#engine = new WorkerEngine({
       config: engineSettings(config, addresses),
       log,
@@ -208,6 +207,19 @@ class SluiceServer implements Server {
     this.addresses.length = 0;
   }
 
+  #agentServices(): AgentServices {
+    const { client, server, keyspace } = this.#links;
+    return new AgentServices({
+      config: this.#config,
+      keys: this.#keys,
+      serverInfo: this.#serverInfo(),
+      client,
+      server,
+      link: keyspace.link,
+      log: this.#log,
+    });
+  }
+
   #workerServices(): WorkerServices | undefined {
     const { clustered, keyspace, store, client, server } = this.#links;
     if (!clustered) return undefined;
@@ -218,7 +230,6 @@ class SluiceServer implements Server {
       rooms,
       client,
       server,
-      sip: undefined,
       log: this.#log,
     });
   }

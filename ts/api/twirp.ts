@@ -3,6 +3,7 @@
 import type { Message, MessageType } from '@bufbuild/protobuf';
 import type { Claims } from '../auth/grants.ts';
 import { type RpcCode, RpcError } from '../lib/rpc-error.ts';
+import { errorMeta } from './error-details.ts';
 import { fromTwirpJson, toTwirpJson } from './json.ts';
 
 /** One POST, its body complete. */
@@ -14,6 +15,8 @@ export interface TwirpRequest {
   body: Uint8Array;
   /** Undefined without a token. */
   claims: Claims | undefined;
+  /** How long the caller waits, in milliseconds, where it says so. */
+  timeoutMs?: number | undefined;
 }
 
 export interface TwirpReply {
@@ -24,7 +27,7 @@ export interface TwirpReply {
 
 /** One method of a service. */
 export interface TwirpMethod {
-  call(body: Uint8Array, json: boolean, claims: Claims | undefined): Promise<Message>;
+  call(body: Uint8Array, json: boolean, claims: Claims | undefined, timeoutMs?: number): Promise<Message>;
 }
 
 /** Methods by name, for example `ListRooms`. */
@@ -33,10 +36,10 @@ export type TwirpService = Record<string, TwirpMethod>;
 /** A method from its request type and what it does; a body that can't be read is `malformed`. */
 export function method<I extends Message<I>>(
   input: MessageType<I>,
-  run: (request: I, claims: Claims | undefined) => Promise<Message>,
+  run: (request: I, claims: Claims | undefined, timeoutMs: number | undefined) => Promise<Message>,
 ): TwirpMethod {
   return {
-    call: (body, json, claims) => run(decode(input, body, json), claims),
+    call: (body, json, claims, timeoutMs) => run(decode(input, body, json), claims, timeoutMs),
   };
 }
 
@@ -88,7 +91,7 @@ export class TwirpRouter {
       this.#onAnswer(serviceName, methodName, status, code, performance.now() - started);
     const json = type === 'application/json';
     try {
-      const answer = await found.call(request.body, json, request.claims);
+      const answer = await found.call(request.body, json, request.claims, request.timeoutMs);
       told(200, '');
       return { status: 200, contentType: type, body: json ? toTwirpJson(answer) : answer.toBinary() };
     } catch (error) {
@@ -100,7 +103,7 @@ export class TwirpRouter {
 
   #failure(error: unknown, path: string): Failure {
     if (error instanceof Malformed) return { status: 400, code: 'malformed', message: error.message, meta: undefined };
-    if (error instanceof RpcError) return { ...TWIRP[error.code], message: error.message, meta: error.meta };
+    if (error instanceof RpcError) return { ...TWIRP[error.code], message: error.message, meta: errorMeta(error) };
     this.#onError(error, path);
     return { status: 500, code: 'internal', message: 'internal error', meta: undefined };
   }

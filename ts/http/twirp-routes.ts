@@ -14,6 +14,7 @@ export function addTwirpRoutes(routes: Routes, services: readonly string[], rout
       contentType: request.headers.get('content-type') ?? '',
       body: await request.body(),
       claims: token?.claims,
+      timeoutMs: timeoutOf(request.headers.get('x-twirp-timeout-ms')),
     });
     return content(reply.status, reply.contentType, reply.body);
   };
@@ -21,4 +22,8 @@ export function addTwirpRoutes(routes: Routes, services: readonly string[], rout
     const prefix = `/twirp/${service}` as const;
     routes.exact(prefix, (call) => route({ ...call, path: `${prefix}/` })).below(`${prefix}/`, route);
   }
+}
+
+function timeoutOf(header: string | undefined): number | undefined {
+  return header !== undefined && /^[1-9]\d{0,8}$/.test(header) ? Number(header) : undefined;
 }

@@ -3,18 +3,21 @@ import { pino } from 'pino';
 import { EgressLauncher } from '../../api/egress-launcher.ts';
 import { egressService } from '../../api/egress-service.ts';
 import { ingressService } from '../../api/ingress-service.ts';
+import { sipService } from '../../api/sip-service.ts';
 import { TwirpRouter } from '../../api/twirp.ts';
 import type { RoomDirectory } from '../../api/types.ts';
 import { parseClaims } from '../../auth/claims.ts';
 import { EgressStore } from '../../cluster/egress-store.ts';
 import { IngressStore } from '../../cluster/ingress-store.ts';
 import { LocalKeyspace } from '../../cluster/local-keyspace.ts';
+import { SipStore } from '../../cluster/sip-store.ts';
 import { RpcClient } from '../../psrpc/client.ts';
 import { LocalBus } from '../../psrpc/local-bus.ts';
 import { RpcServer } from '../../psrpc/server.ts';
 import { NotifyingEgressRecords } from '../egress-records.ts';
 import { NotifyingIngressRecords } from '../ingress-records.ts';
 import { IoServer } from '../io-server.ts';
+import { SipCalls } from '../sip.ts';
 
 const log = pino({ enabled: false });
 
@@ -30,6 +33,7 @@ export class WorkerScene {
   readonly asking = new RpcClient(this.bus, { id: 'EG_worker', log, timeoutMs: 1000, maxAttempts: 1 });
   readonly egressStore = new EgressStore(this.keyspace);
   readonly ingressStore = new IngressStore(this.keyspace);
+  readonly sipStore = new SipStore(this.keyspace);
   readonly events: WebhookEvent[] = [];
   /** Milliseconds that the launcher waited between attempts. */
   readonly waits: number[] = [];
@@ -41,10 +45,7 @@ export class WorkerScene {
     const notify = (event: WebhookEvent) => void this.events.push(event);
     const egress = new NotifyingEgressRecords(this.egressStore, notify);
     const ingress = new NotifyingIngressRecords(this.ingressStore, notify);
-    const sip = {
-      getTrunkAuthentication: () => Promise.reject(new Error('not scripted')),
-      evaluateDispatchRules: () => Promise.reject(new Error('not scripted')),
-    };
+    const sip = new SipCalls(this.sipStore);
     this.#io = new IoServer({ rpc: this.server, egress, ingress, sip, log });
     const launcher = new EgressLauncher({
       rpc: this.client,
@@ -75,6 +76,7 @@ export class WorkerScene {
           baseUrls: { rtmp: 'rtmp://in.example/live', whip: 'https://in.example/w' },
           log,
         }),
+        'livekit.SIP': sipService({ records: this.sipStore, rpc: this.client, directory: DIRECTORY }),
       },
       (error) => {
         throw error;
@@ -92,7 +94,8 @@ export class WorkerScene {
   async call(
     path: string,
     request: object,
-    grant: object = { roomRecord: true, ingressAdmin: true },
+    grant: object = { roomRecord: true, ingressAdmin: true, roomAdmin: true, room: 'meeting' },
+    sip: object = { admin: true, call: true },
     // biome-ignore lint/suspicious/noExplicitAny: whatever the service answers
   ): Promise<{ status: number; json: any }> {
     const { status, body } = await this.#router.handle({
@@ -100,7 +103,7 @@ export class WorkerScene {
       path: `/twirp/livekit.${path}`,
       contentType: 'application/json',
       body: Buffer.from(JSON.stringify(request)),
-      claims: parseClaims({ video: grant }),
+      claims: parseClaims({ video: grant, sip }),
     });
     return { status, json: JSON.parse(String(body)) };
   }
@@ -119,6 +122,8 @@ export class WorkerScene {
 const DIRECTORY: RoomDirectory = {
   listRooms: async () => [],
   listParticipants: async () => [],
-  loadParticipant: async (_room, identity) =>
-    identity.startsWith('EG_') ? new ParticipantInfo({ identity }) : undefined,
+  loadParticipant: async (_room, identity) => {
+    if (identity === 'phone') return new ParticipantInfo({ identity, attributes: { 'sip.callID': 'SCL_1' } });
+    return identity.startsWith('EG_') || identity === 'alice' ? new ParticipantInfo({ identity }) : undefined;
+  },
 };
