@@ -4,6 +4,7 @@ import { JobLauncher } from './agent/job-launcher.ts';
 import type { AgentJobs, AgentLog } from './agent/types.ts';
 import type { Keys } from './auth/keys.ts';
 import type { DrainedAgents } from './cluster/drain.ts';
+import type { Link } from './cluster/keyspace.ts';
 import type { Config } from './config/schema.ts';
 import { addAgentRoutes } from './http/agent-routes.ts';
 import type { Routes } from './http/routes.ts';
@@ -16,6 +17,8 @@ export interface AgentServicesParts {
   readonly serverInfo: ServerInfo;
   readonly client: RpcClient;
   readonly server: RpcServer;
+  /** While it is down nobody hears of new workers. */
+  readonly link: Link;
   readonly log: AgentLog;
 }
 
@@ -25,6 +28,7 @@ export class AgentServices implements DrainedAgents {
   readonly host: AgentHost;
   readonly #launcher: JobLauncher;
   readonly #parts: AgentServicesParts;
+  #forgetLink: (() => void) | undefined;
   #leaving: { readonly stop: AbortController; readonly left: Promise<void> } | undefined;
 
   constructor(parts: AgentServicesParts) {
@@ -46,6 +50,7 @@ export class AgentServices implements DrainedAgents {
   }
 
   async start(): Promise<void> {
+    this.#forgetLink ??= this.#parts.link.onUp(() => this.host.announceLater());
     await Promise.all([this.host.start(), this.#launcher.start()]);
   }
 
@@ -64,6 +69,7 @@ export class AgentServices implements DrainedAgents {
 
   /** Idempotent. */
   async close(): Promise<void> {
+    this.#forgetLink?.();
     this.#leaving?.stop.abort();
     await this.#leaving?.left;
     await this.#launcher.close();

@@ -12,12 +12,15 @@ import { until } from '../cluster/support/fleet.ts';
 import { Worker } from '../cluster/support/worker.ts';
 import { freshRoom, joinToken, KEY, SECRET, startServer, type TestServer } from './support/server.ts';
 
+/** Released livekit-servers have no limit of messages of workers. */
+const OTHER = process.env.E2E_SERVER !== undefined;
+
 let server: TestServer;
 let dispatches: AgentDispatchClient;
 
 before(async () => {
   server = await startServer({
-    limit: { agent_signal_message_size_limit: 10_000 },
+    ...(OTHER ? {} : { limit: { agent_signal_message_size_limit: 10_000 } }),
     agents: { enable_user_data_recording: true, target_load: 0.5 },
   });
   dispatches = new AgentDispatchClient(server.httpUrl, KEY, SECRET);
@@ -64,11 +67,10 @@ test('a dispatch without a name makes one job in each namespace, a named one goe
   const jobs = all.map(({ assigned }) => assigned[0]?.job);
   assert.equal(new Set(jobs.map((job) => job?.id)).size, 4);
   assert.equal(new Set(jobs.map((job) => job?.dispatchId)).size, 2);
-  const listed = (await dispatches.listDispatch(room)).map((one) => [one.agentName, one.state?.jobs.length]);
-  assert.deepEqual(listed.toSorted(), [
-    ['', 3],
-    ['ag', 1],
-  ]);
+  // A dispatch lists a job when its node has heard of the worker's answer.
+  const listed = async () =>
+    (await dispatches.listDispatch(room)).map((one) => `${one.agentName}${one.state?.jobs.length}`);
+  await until('all jobs are listed', async () => `${(await listed()).toSorted()}` === '3,ag1');
   await server.rooms.deleteRoom(room);
   for (const worker of all) worker.close();
 });
@@ -85,7 +87,7 @@ test('a worker needs a token for agents', async () => {
   assert.equal((await fetch(`${server.httpUrl}/agent`)).status, 404);
 });
 
-test('messages of workers have a limit of their own', async () => {
+test('messages of workers have a limit of their own', { skip: OTHER }, async () => {
   const token = new AccessToken(KEY, SECRET, { ttl: '1h' });
   token.addGrant({ agent: true });
   const socket = new WebSocket(`${server.url}/agent`, { headers: { authorization: `Bearer ${await token.toJwt()}` } });

@@ -93,6 +93,11 @@ export class AgentHost {
     await this.#enabled;
   }
 
+  /** Whether workers may come. */
+  get accepting(): boolean {
+    return !this.#closed;
+  }
+
   get workers(): number {
     return this.#links.size;
   }
@@ -145,6 +150,11 @@ export class AgentHost {
     worker.close();
     this.log.info(fieldsOf(worker), last ? 'last worker deregistered' : 'worker deregistered');
     this.#run('leave requests for jobs', () => this.#requests.release(jobTopic(worker.terms)));
+  }
+
+  /** All nodes look for workers anew, since what they know may be old. */
+  announceLater(): void {
+    if (this.#links.size > 0) this.#run('announce workers', () => this.announce());
   }
 
   /** All nodes look for workers anew. */

@@ -25,6 +25,8 @@ function worker({ host, keys, maxMessageBytes }: AgentRoutesParts): Route {
     if (token?.claims.video?.agent !== true || secret === undefined) {
       return text(401, 'no permissions to access the room');
     }
+    // The next try may reach another node.
+    if (!host.accepting) return text(503, 'this node is draining');
     const key = { key: token.apiKey, secret };
     return {
       kind: 'upgrade',
