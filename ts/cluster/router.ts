@@ -1,6 +1,7 @@
 import type { NodeId, RoomName } from '../lib/ids.ts';
 import { RpcError } from '../lib/rpc-error.ts';
 import type { ClusterMembers } from './members.ts';
+import { noStats } from './node-record.ts';
 import type { RoomOwners } from './owners.ts';
 import { isFull } from './select/load.ts';
 import type { NodeSelector } from './select/selector.ts';
@@ -59,10 +60,15 @@ export class ClusterRouter<Host> implements Router<Host> {
 
   /** The node that has the room and is there. */
   async #current(room: RoomName, nodes: readonly ClusterNode[]): Promise<ClusterNode | undefined> {
-    const { owners, store } = this.#parts;
+    const { owners, store, members } = this.#parts;
     const byId = (id: NodeId | undefined) => nodes.find((node) => node.id === id);
-    const owner = byId((await owners.ownerOf(room))?.node);
-    if (owner !== undefined) return owner;
+    const owner = await owners.ownerOf(room);
+    if (owner !== undefined) {
+      const known = byId(owner.node);
+      if (known !== undefined) return known;
+      // Its lease says that it is there, even where its record was lost and is not written again yet.
+      if (members.hasLease(owner.node)) return unrecorded(owner.node);
+    }
     const assigned = byId((await store.nodes.nodeForRoom(room))?.id);
     // One that is leaving and has not begun with the room needs not begin. Of livekit-server's that can't be told.
     return assigned !== undefined && (assigned.state === 'serving' || !this.#hasLease(assigned)) ? assigned : undefined;
@@ -77,4 +83,8 @@ export class ClusterRouter<Host> implements Router<Host> {
     const { members } = this.#parts;
     return (await members.list()).filter((node) => members.isAvailable(node));
   }
+}
+
+function unrecorded(id: NodeId): ClusterNode {
+  return { id, ip: '', region: '', state: 'serving', stats: noStats() };
 }

@@ -1,5 +1,6 @@
 /** Starts a session for a client that waits for its upgrade: the first message of the session decides (livekit-facts 1.6). */
 
+import { setTimeout as delay } from 'node:timers/promises';
 import { RpcError } from '../lib/rpc-error.ts';
 import type { SharedFrames } from './codec.ts';
 import { type ConnectionLog, SignalConnection } from './socket.ts';
@@ -32,6 +33,7 @@ export async function startSession(
     if (gone.aborted) break;
     const connection = new SignalConnection(frames, log);
     const abandoned = AbortSignal.any([gone, AbortSignal.timeout(wait)]);
+    const began = performance.now();
     try {
       return { connection, session: await startOnce(params, findHost, connection, abandoned) };
     } catch (error) {
@@ -39,6 +41,9 @@ export async function startSession(
       failure = error instanceof RpcError ? error : new RpcError('internal', String(error));
       if (!RETRIED.has(failure.code)) break;
       log.debug({ attempt, error: failure.message }, 'could not start the session');
+      // Refused at once, by a node that has just lost the room, or is about to get it: a moment later that is settled.
+      const pause = Math.min(wait, PAUSE_MS * (attempt + 1)) - (performance.now() - began);
+      if (attempt + 1 < waits.length && pause > 0) await delay(pause, undefined, { signal: gone }).catch(() => {});
     }
   }
   throw failure;
@@ -72,6 +77,7 @@ function rejectWhen(signal: AbortSignal): Promise<never> {
   });
 }
 
+const PAUSE_MS = 300;
 const FIRST_WAIT_MS = 3000;
 const WAIT_STEP_MS = 1000;
 const RETRIED: ReadonlySet<string> = new Set(['deadline_exceeded', 'unavailable']);
