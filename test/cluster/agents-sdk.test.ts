@@ -10,7 +10,7 @@ import { dispose } from '@livekit/rtc-node';
 import { freshRoom, KEY, SECRET } from '../e2e/support/server.ts';
 import { Client } from './support/client.ts';
 import { Cluster } from './support/cluster.ts';
-import { type ClusterNode, until } from './support/fleet.ts';
+import { type ClusterNode, ONLY_OURS, until } from './support/fleet.ts';
 
 const FOLDER = fileURLToPath(new URL('../agents/', import.meta.url));
 const NAME = 'helper';
@@ -81,5 +81,22 @@ test('an agent is called into a room that is there already', async () => {
   const identity = await until('the agent joins', () => client.others[0], 40_000);
   await client.hears(`${identity}: hello from ${NAME}`, 20_000);
   await one.rooms.deleteRoom(room);
+  await client.leave();
+});
+
+test('an agent follows its room to another node, and gets no double there', { skip: ONLY_OURS }, async () => {
+  const room = freshRoom();
+  await two.rooms.createRoom({ name: room, nodeId: two.id, agents: [new RoomAgentDispatch({ agentName: NAME })] });
+  const client = await Client.join(one.url, room, 'client');
+  const identity = await until('the agent joins', () => client.others[0], 40_000);
+  await client.hears(`${identity}: hello from ${NAME}`, 20_000);
+  await two.kill();
+  const took = performance.now();
+  await until('the client is back', () => client.events.includes('reconnected'), 30_000);
+  client.texts.length = 0;
+  await client.hears(`${identity}: hello from ${NAME}`, 30_000);
+  // As long as the new node waits for agents to come back, and a job takes to start.
+  await new Promise((resolve) => setTimeout(resolve, Math.max(0, 30_000 - (performance.now() - took))));
+  assert.deepEqual(client.others, [identity]);
   await client.leave();
 });
