@@ -79,6 +79,13 @@ describe('a room’s node', () => {
     assert.equal(await router.hostForRoom(room), `at ${other}`);
   });
 
+  it('stays with an owner whose record was lost and who is there by its lease', async () => {
+    const { owners, router, register } = await setUp();
+    await register(self);
+    owners.set(room, { node: other, epoch: 1 });
+    assert.equal(await router.hostForRoom(room), `at ${other}`);
+  });
+
   it('is another where a draining one has not begun with it', async () => {
     const { store, router, register } = await setUp();
     await register(self);

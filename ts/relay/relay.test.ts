@@ -23,6 +23,7 @@ import type { SignalSession } from '../signal/types.ts';
 import { RelayFigures } from './figures.ts';
 import { RelayServer } from './relay-server.ts';
 import { RelayedSessions } from './relayed-sessions.ts';
+import { RoutedSessions } from './routed-sessions.ts';
 import { SwitchedLink } from './testing/switched-link.ts';
 
 const ROOM_NODE = 'ND_room' as NodeId;
@@ -196,6 +197,27 @@ test('without Redis a relay waits, however long', async (t) => {
   nodes.bus.lose = false;
   nodes.link.turn(true);
   await until(() => sink.kinds.includes('trackPublished'));
+});
+
+test('a join that waits for a node goes to the next when that one dies', async (t) => {
+  const nodes = await TwoNodes.start(t);
+  const dead = new RelayedSessions({
+    node: 'ND_dead' as NodeId,
+    client: nodes.client,
+    settings: SETTINGS,
+    link: nodes.link,
+    clock: systemClock,
+    figures: nodes.relays.out,
+    log,
+  });
+  const hosts = [dead, nodes.sessions];
+  const routed = new RoutedSessions(async () => hosts.shift() ?? assert.fail('asked once more'));
+  const sink = new RecordingSink();
+  const joining = routed.startSession(joinParams('alice'), sink, new AbortController().signal);
+  setImmediate(() => dead.nodeGone());
+  await joining;
+  assert.equal(sink.kinds[0], 'join');
+  assert.equal(sink.closed, false);
 });
 
 test('nobody listens at a node that is not there', async (t) => {
