@@ -54,7 +54,6 @@ function openCluster(settings: RedisSettings, servers: ServersOf<'cluster'>, att
     enableOfflineQueue: false,
     maxRedirections: servers.maxRedirects,
     slotsRefreshTimeout: settings.dialMs,
-    slotsRefreshInterval: SLOTS_REFRESH_MS,
     redisOptions: {
       ...connectionOptions(settings),
       // A node that hangs is left, and its commands are tried where its slots are by then.
@@ -106,8 +105,6 @@ function rotated(at: readonly Endpoint[], by: number): Endpoint[] {
 type ServersOf<Kind> = Extract<RedisServers, { are: Kind }>;
 
 const SENTINEL_ANSWER_MS = 500;
-/** How soon a cluster's move of slots is noticed where no command tells of it. */
-const SLOTS_REFRESH_MS = 2000;
 const NODE_SILENCE_MS = 1500;
 const DISCONNECT_MS = 100;
 const KEEP_ALIVE_MS = 10_000;

@@ -134,6 +134,8 @@ export class RedisConnection {
   }
 
   async #probe(client: RedisClient): Promise<void> {
+    // Slots that move away from a node that hangs are told by no command. The client's own interval for this outlives it.
+    if (client instanceof Cluster) client.refreshSlotsCache();
     await Promise.all(this.#probeKeys.map((key) => client.set(key, '1', 'PX', PROBE_LIFETIME_MS)));
   }
 

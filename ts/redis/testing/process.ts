@@ -91,7 +91,10 @@ export class RedisProcess {
     const child = spawn('redis-server', [file, ...(sentinel ? ['--sentinel'] : [])], { stdio: 'ignore' });
     this.#child = child;
     ALIVE.add(child);
-    child.once('exit', () => ALIVE.delete(child));
+    child.once('exit', () => {
+      ALIVE.delete(child);
+      if (this.#child === child) this.#child = undefined;
+    });
     const failed = new Promise<never>((_, reject) => {
       child.once('error', reject);
       child.once('exit', (code) => reject(new Error(`redis-server ended with ${code}`)));
