@@ -44,6 +44,11 @@ async function victim(): Promise<ClusterNode> {
   return node;
 }
 
+/** A room that waits for who joins it. */
+async function createOn(node: ClusterNode, name: string): Promise<void> {
+  await cluster.node(0).rooms.createRoom({ name, nodeId: node.id, emptyTimeout: 60 });
+}
+
 const ask = (...words: (string | number)[]) => cluster.redis.command(...words);
 
 /** Resolves when nothing in Redis names the node any more. */
@@ -63,14 +68,14 @@ async function forgotten(node: string): Promise<void> {
 test('clients of many rooms are on another node within 10 s after theirs was killed', options, async (t) => {
   const node = await victim();
   const rooms = Array.from({ length: ROOMS }, () => freshRoom());
-  await Promise.all(rooms.map((name) => cluster.node(0).rooms.createRoom({ name, nodeId: node.id })));
+  await Promise.all(rooms.map((name) => createOn(node, name)));
   // Half of them on the node itself, half through others.
   const urls = [balancer.url, cluster.node(0).url];
   const clients = await Promise.all(
     rooms.flatMap((room) => ['first', 'second'].map((who, index) => SteadyClient.join(urls[index] ?? '', room, who))),
   );
   const call = freshRoom();
-  await cluster.node(0).rooms.createRoom({ name: call, nodeId: node.id });
+  await createOn(node, call);
   const pair = await Pair.call([balancer.url, cluster.node(1).url], call);
   pair.watch();
   const killed = performance.now();
@@ -99,11 +104,11 @@ test('clients of many rooms are on another node within 10 s after theirs was kil
 });
 
 test('browsers come back by themselves when the node of their room was killed', options, async (t) => {
-  const node = await victim();
-  const room = freshRoom();
-  await cluster.node(0).rooms.createRoom({ name: room, nodeId: node.id });
   const browser = await TestBrowser.launch();
   try {
+    const node = await victim();
+    const room = freshRoom();
+    await createOn(node, room);
     const [first, second] = [await browser.client(), await browser.client()];
     const join = async (identity: string, url: string) => ({ url, token: await joinToken(room, identity) });
     await first.run((c, options) => c.join(options), await join('first', balancer.url));
@@ -134,7 +139,7 @@ test(
     await Promise.all(deleted.map((name) => other.rooms.createRoom({ name, nodeId: node.id })));
     const created = Array.from({ length: 15 }, () => freshRoom());
     const joined = Array.from({ length: 15 }, () => freshRoom());
-    await Promise.all(joined.map((name) => other.rooms.createRoom({ name, nodeId: node.id })));
+    await Promise.all(joined.map((name) => createOn(node, name)));
     const work = [
       ...deleted.map((name) => other.rooms.deleteRoom(name)),
       ...created.map((name) => other.rooms.createRoom({ name, nodeId: node.id })),
