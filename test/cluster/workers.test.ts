@@ -10,8 +10,10 @@ import { buildWorkers, Workers } from './workers/workers.ts';
 const built = buildWorkers();
 const skip = 'missing' in built ? built.missing : false;
 
-async function transcriptOf(kind: NodeKind): Promise<Transcript> {
-  const cluster = await Cluster.start({ nodes: [{ kind }], config: { ingress: INGRESS } });
+/** The client talks to the first node; any of them may answer the workers. */
+async function transcriptOf(...kinds: NodeKind[]): Promise<Transcript> {
+  const nodes = kinds.map((kind) => ({ kind }));
+  const cluster = await Cluster.start({ nodes, config: { ingress: INGRESS } });
   try {
     const workers = await Workers.start('program' in built ? built.program : '', cluster.redis.address);
     try {
@@ -89,6 +91,11 @@ describe('egress and ingress workers', { skip }, () => {
     test('every answer is the same, field by field', () => {
       for (const [step, answer] of Object.entries(theirs)) assert.deepEqual(ours[step], answer, step);
       assert.deepEqual(Object.keys(ours), Object.keys(theirs));
+    });
+
+    test('so it is where nodes of both kinds share the work', async () => {
+      const mixed = await transcriptOf('sluice', 'livekit');
+      for (const [step, answer] of Object.entries(theirs)) assert.deepEqual(mixed[step], answer, step);
     });
   });
 });

@@ -27,7 +27,7 @@ export interface IoServerParts {
   readonly rpc: RpcServer;
   readonly egress: NotifyingEgressRecords;
   readonly ingress: NotifyingIngressRecords;
-  readonly sip: SipQuestions | undefined;
+  readonly sip: SipQuestions;
   readonly log: { info(fields: object, message: string): void };
 }
 
@@ -81,7 +81,6 @@ export class IoServer {
 
   async #startSip(): Promise<void> {
     const { sip } = this.#parts;
-    if (sip === undefined) return;
     await this.#handle(IOInfo.GetSIPTrunkAuthentication, (request) => sip.getTrunkAuthentication(request));
     await this.#handle(IOInfo.EvaluateSIPDispatchRules, (request) => sip.evaluateDispatchRules(request));
     // Nobody here looks at the state of calls: participants and their attributes tell of them.
