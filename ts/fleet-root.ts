@@ -160,6 +160,16 @@ export class Fleet {
   }
 }
 
+/** For rooms, which are built before the fleet, and begin after it is there. */
+export function presenceIn(fleet: () => Fleet): Presence {
+  return {
+    roomOpened: (room) => fleet().presence.roomOpened(room),
+    roomClosed: (room) => fleet().presence.roomClosed(room),
+    participantJoined: (room, identity) => fleet().presence.participantJoined(room, identity),
+    participantLeft: (room, identity) => fleet().presence.participantLeft(room, identity),
+  };
+}
+
 function relaySettings({ signal_relay }: Config): RelaySettings {
   return {
     retryTimeoutMs: signal_relay.retry_timeout,

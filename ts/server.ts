@@ -6,9 +6,7 @@
  * ```
  */
 
-import { existsSync, readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
-import { extname } from 'node:path';
 import { ServerInfo, ServerInfo_Edition } from '@livekit/protocol';
 import { logAddresses, type NodeAddresses, nodeAddresses } from './addresses.ts';
 import { AgentServices } from './agent-root.ts';
@@ -19,8 +17,9 @@ import { apiCertificate, turnCertificate } from './certificate-settings.ts';
 import type { Drain } from './cluster/drain.ts';
 import { ClusterLinks } from './cluster-root.ts';
 import type { Config } from './config/schema.ts';
+import { demoFiles } from './demo-files.ts';
 import { fileLimitWarning } from './file-limit.ts';
-import { Fleet } from './fleet-root.ts';
+import { Fleet, presenceIn } from './fleet-root.ts';
 import { chooseHttpApp } from './http/choose.ts';
 import { addDemoRoutes } from './http/demo-routes.ts';
 import { addDrainRoutes } from './http/drain-routes.ts';
@@ -28,7 +27,6 @@ import { health, liveness, readiness } from './http/health.ts';
 import { pipeline } from './http/pipeline.ts';
 import { Routes } from './http/routes.ts';
 import { addSignalRoutes } from './http/signal-routes.ts';
-import type { StaticFile } from './http/static.ts';
 import type { HttpApp, HttpSettings, ListenAddress } from './http/types.ts';
 import { WorkerServices } from './io-root.ts';
 import { type Certificate, type CertificateSource, checkPair, readPair } from './lib/certificate.ts';
@@ -58,7 +56,6 @@ import { systemClock } from './room/clock.ts';
 import type { RoomContext } from './room/context.ts';
 import { LiveRooms } from './room/hosted-rooms.ts';
 import { Preferences } from './room/preferences.ts';
-import type { Presence } from './room/presence.ts';
 import { RoomControls } from './room/room-control.ts';
 import { Rooms } from './room/rooms.ts';
 import { RoomSessionHost } from './room/session-host.ts';
@@ -252,7 +249,7 @@ class SluiceServer implements Server {
         }),
       store: this.#links.store,
       ownership: this.#nodeRoot.ownership,
-      presence: this.#presence(),
+      presence: presenceIn(() => this.#fleet),
       agents: this.#agents.jobs,
       egress: this.#workers?.autoEgress ?? NO_EGRESS,
       issueToken: (claims, ttlSeconds) => mintRefreshToken(this.#keys, claims, ttlSeconds, new Date()),
@@ -285,16 +282,6 @@ class SluiceServer implements Server {
       hosted: new LiveRooms(this.#rooms),
       log: this.#log,
     });
-  }
-
-  /** Rooms begin after the fleet is there. */
-  #presence(): Presence {
-    return {
-      roomOpened: (room) => this.#fleet.presence.roomOpened(room),
-      roomClosed: (room) => this.#fleet.presence.roomClosed(room),
-      participantJoined: (room, identity) => this.#fleet.presence.participantJoined(room, identity),
-      participantLeft: (room, identity) => this.#fleet.presence.participantLeft(room, identity),
-    };
   }
 
   #clusterFigures(): ClusterFigures {
@@ -480,20 +467,6 @@ function largest(...limits: number[]): number {
   return limits.includes(0) ? 0 : Math.max(...limits);
 }
 
-/** The built page; undefined where only the server is installed. */
-function demoFiles(): Map<string, StaticFile> | undefined {
-  // The same place from `ts/` and from `dist/`.
-  const folder = new URL('../dist/demo/', import.meta.url);
-  const names = ['index.html', 'demo.css', 'demo.js'];
-  if (!names.every((name) => existsSync(new URL(name, folder)))) return undefined;
-  return new Map(
-    names.map((name) => [
-      name,
-      { contentType: CONTENT_TYPES[extname(name)] ?? '', body: readFileSync(new URL(name, folder)) },
-    ]),
-  );
-}
-
 function mdnsResolver({ candidates }: NodeAddresses, log: Log): MdnsResolver {
   const locals = candidates
     .filter(({ bind }) => bind !== '::')
@@ -521,8 +494,3 @@ const AGENT_PROTOCOL = 1;
 const HTTP_GRACE_MS = 5000;
 /** Signals that a client has not taken: beyond this it has stalled, and may come back with a fresh connection. */
 const MAX_SOCKET_BUFFER_BYTES = 16 * 1024 * 1024;
-const CONTENT_TYPES: Readonly<Record<string, string>> = {
-  '.html': 'text/html; charset=utf-8',
-  '.css': 'text/css; charset=utf-8',
-  '.js': 'text/javascript; charset=utf-8',
-};
