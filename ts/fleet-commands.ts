@@ -99,7 +99,13 @@ export async function drainNode(
 async function ask(config: Config, url: string, method: string): Promise<DrainStatus> {
   const now = new Date();
   const grants = { video: { roomCreate: true, roomList: true } };
-  const token = await mintToken(new Keys(config.keys), grants, '', Math.floor(now.getTime() / 1000) + TOKEN_SECONDS, now);
+  const token = await mintToken(
+    new Keys(config.keys),
+    grants,
+    '',
+    Math.floor(now.getTime() / 1000) + TOKEN_SECONDS,
+    now,
+  );
   const answer = await fetch(url, { method, headers: { authorization: `Bearer ${token}` } });
   const body = await answer.text();
   if (!answer.ok) throw new Error(`${url} answered ${answer.status}: ${body}`);
