@@ -75,7 +75,19 @@ export class Janitor {
         if (owner.node === node) await owners.clean(room, () => this.#empty(room, node));
       }
     }
+    await this.#unmap(node);
     await store.nodes.unregister(node);
+  }
+
+  /** Rooms that were given to the node and that it did not live to own. */
+  async #unmap(node: NodeId): Promise<void> {
+    const { keyspace } = this.#parts;
+    for await (const page of keyspace.hashPages(ROOM_NODE_MAP)) {
+      for (const [room, value] of page) {
+        if (this.#idle) return;
+        if (Buffer.from(value).toString() === node) await keyspace.hashSwap(ROOM_NODE_MAP, room, node, undefined);
+      }
+    }
   }
 
   /** Nobody is in the room any more. */
