@@ -148,12 +148,12 @@ async function reachHere(
   return findings.list;
 }
 
-/** Against a server that runs for as long as that takes. */
+/** Against a server that runs for as long as that takes, by itself: no cluster is to give it rooms. */
 async function reachOwn(createServer: DoctorParts['createServer'], config: Config, common: Common): Promise<Finding[]> {
   const findings = new Findings('reachability');
   let server: Awaited<ReturnType<DoctorParts['createServer']>> | undefined;
   try {
-    server = await createServer(config);
+    server = await createServer({ ...config, redis: withoutRedis(config.redis) });
     await server.start();
   } catch (error) {
     await server?.close();
@@ -168,6 +168,10 @@ async function reachOwn(createServer: DoctorParts['createServer'], config: Confi
   } finally {
     await server.close();
   }
+}
+
+function withoutRedis(redis: Config['redis']): Config['redis'] {
+  return { ...redis, address: '', sentinel_addresses: [], cluster_addresses: [] };
 }
 
 function reachOptions(config: Config, common: Common): ReachabilityOptions {
