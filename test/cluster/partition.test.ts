@@ -44,6 +44,7 @@ for (const { name, begin } of partitions) {
     const pair = await Pair.call([cut.url, cut.url], kept);
     const steady = await SteadyClient.join(cut.url, taken, 'first');
     pair.watch();
+    t.after(() => cluster.proxy(0).heal());
     begin(cluster.proxy(0));
     await until('it takes no rooms', async () => (await cut.status('/readyz')) === 503, 8_000);
     assert.equal(await cut.status('/healthz'), 200);
@@ -84,6 +85,7 @@ test('signals between nodes are cut: media goes on, and the client is well again
   const pair = await Pair.call([other.url, cut.url], room);
   pair.watch();
   // What others publish does not come; commands and leases are as ever.
+  t.after(() => cluster.proxy(0).heal());
   cluster.proxy(0).stall(['down'], 'subscriptions');
   await new Promise((resolve) => setTimeout(resolve, 5_000));
   const silent = pair.gap();

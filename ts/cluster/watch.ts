@@ -40,6 +40,8 @@ export class LeaseWatch {
   start(): void {
     const { clock, keyspace } = this.#parts;
     this.#timer = clock.every(LOOK_MS, () => void this.look());
+    // Who has a lease is known before rooms are placed: records alone are judged by clocks, which may be wrong.
+    void this.look();
     // What was missing before an outage may be renewed before it is judged.
     this.#stopLink = keyspace.link.onDown(() => this.#missingSince.clear());
   }
