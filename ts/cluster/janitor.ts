@@ -7,7 +7,7 @@
 import type { NodeId, RoomName } from '../lib/ids.ts';
 import type { Clock, Timer } from '../room/clock.ts';
 import type { Keyspace } from './keyspace.ts';
-import type { NodeLease } from './lease.ts';
+import { leaseKey, type NodeLease } from './lease.ts';
 import type { ClusterMembers } from './members.ts';
 import type { RoomOwners } from './owners.ts';
 import { ROOM_NODE_MAP } from './store-keys.ts';
@@ -101,10 +101,13 @@ export class Janitor {
 
   /** As livekit-server does when it starts: records of nodes that are long dead. */
   async #pruneRecords(): Promise<void> {
-    const { members, store, self, now } = this.#parts;
+    const { members, store, self, now, keyspace } = this.#parts;
     for (const node of await members.list()) {
       const age = now().getTime() / 1000 - node.stats.updatedAt;
-      if (node.id !== self && !members.isAvailable(node) && age > STALE_SECONDS) await store.nodes.unregister(node.id);
+      if (node.id === self || members.isAvailable(node) || age <= STALE_SECONDS) continue;
+      // Ours may be the clock that is wrong.
+      const living = (await keyspace.get(leaseKey(node.id))) !== undefined;
+      if (!living) await store.nodes.unregister(node.id);
     }
   }
 
