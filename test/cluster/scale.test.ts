@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Room as RoomMessage } from '@livekit/protocol';
 import { dispose } from '@livekit/rtc-node';
-import { freshRoom } from '../e2e/support/server.ts';
+import { AccessToken } from 'livekit-server-sdk';
+import { freshRoom, KEY, SECRET } from '../e2e/support/server.ts';
 import { Client } from './support/client.ts';
 import { Cluster } from './support/cluster.ts';
 import { ONLY_OURS, until } from './support/fleet.ts';
@@ -49,6 +50,15 @@ after(async () => {
 
 const options = { skip: ONLY_OURS };
 
+/** All rooms as text: reading them as the SDK does would hold this process up, which measures. */
+async function listed(url: string): Promise<string> {
+  const token = new AccessToken(KEY, SECRET, { ttl: '1h' });
+  token.addGrant({ roomList: true });
+  const headers = { authorization: `Bearer ${await token.toJwt()}`, 'content-type': 'application/json' };
+  const response = await fetch(`${url}/twirp/livekit.RoomService/ListRooms`, { method: 'POST', headers, body: '{}' });
+  return response.text();
+}
+
 async function timed(action: () => Promise<unknown>): Promise<number> {
   const began = performance.now();
   await action();
@@ -67,9 +77,10 @@ test('with 100,000 rooms some are listed and joined as fast as ever, while all a
 
   let listing = true;
   const all = timed(async () => {
-    const count = (await one.rooms.listRooms()).length;
-    assert.ok(count >= ROOMS, `${count} rooms were listed`);
+    const text = await listed(one.httpUrl);
     listing = false;
+    const count = text.split('"many-').length - 1;
+    assert.ok(count >= ROOMS, `${count} rooms were listed`);
   });
   const stalls: number[] = [];
   const joins: number[] = [];
