@@ -131,6 +131,15 @@ pub enum Command {
         /// The identities, replacing the former ones.
         identities: Vec<String>,
     },
+    /// A data track with a publisher or receivers on this worker; sent again when anything changes.
+    SetDataTrack(DataTrackConfig),
+    /// The data track ended, or has nobody on this worker any more.
+    CloseDataTrack {
+        /// Its publisher.
+        publisher: ParticipantId,
+        /// The publisher's handle of it.
+        handle: u16,
+    },
     /// Sends a `DataPacket` to this worker's participants of a room.
     SendData {
         /// The room.
@@ -378,6 +387,30 @@ pub struct PlayoutDelay {
     pub min_ms: u32,
     /// At most.
     pub max_ms: u32,
+}
+
+/// Where the packets of a data track go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DataTrackConfig {
+    /// Its publisher.
+    pub publisher: ParticipantId,
+    /// The publisher's handle of it, in the packets that come from there.
+    pub handle: u16,
+    /// Other workers with receivers; only of interest at the publisher's.
+    pub workers: Vec<WorkerId>,
+    /// Receivers on this worker.
+    pub receivers: Vec<DataTrackReceiver>,
+}
+
+/// One receiver of a data track.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DataTrackReceiver {
+    /// Who.
+    pub participant: ParticipantId,
+    /// Its handle of the track, put into the packets that it gets.
+    pub handle: u16,
 }
 
 /// A participant's place in data routing.

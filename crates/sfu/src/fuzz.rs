@@ -10,6 +10,7 @@ use sluice_wire::path::Path;
 
 use crate::command::{Command, IceCredentials, OpenPeer, Query};
 use crate::config::{LocalAddress, WorkerConfig};
+use crate::data::frame;
 use crate::data::packet::{Packet, Sender};
 use crate::event::{Answer, Event};
 use crate::worker::Worker;
@@ -42,6 +43,18 @@ pub fn data_packet(bytes: &[u8]) {
             assert!(agent || again.identity() == "sender");
         }
     }
+}
+
+/// A packet of a data track: what has a handle can be given another, and is otherwise the same.
+pub fn data_track_packet(bytes: &[u8]) {
+    let Some(handle) = frame::handle(bytes) else {
+        return;
+    };
+    let mut packet = bytes.to_vec();
+    frame::set_handle(&mut packet, !handle);
+    assert_eq!(frame::handle(&packet), Some(!handle));
+    frame::set_handle(&mut packet, handle);
+    assert_eq!(packet, bytes);
 }
 
 /// Datagrams from anywhere at a worker with transports that wait for their clients: nothing is remembered of them,

@@ -104,7 +104,7 @@ pub struct DataMessage {
     pub body: DataBody,
 }
 
-/// The two shapes of data messages.
+/// The shapes of data messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DataBody {
     /// A serialized `livekit.DataPacket`, its sender fields already right.
@@ -114,6 +114,8 @@ pub enum DataBody {
         /// The packet.
         packet: Bytes,
     },
+    /// A packet of a data track, with its publisher's handle.
+    Track(Bytes),
     /// A message of a channel with a label of its own.
     Raw {
         /// The sender's identity; empty where hidden.
@@ -126,7 +128,7 @@ pub enum DataBody {
 }
 
 impl LinkMessage {
-    /// True for what a full ring may drop: media, which is repaired, and lossy data.
+    /// True for what a full ring may drop: media, which is repaired, lossy data and data tracks.
     pub fn may_drop(&self) -> bool {
         matches!(
             self,
@@ -134,10 +136,11 @@ impl LinkMessage {
                 | Self::SenderReport { .. }
                 | Self::Nack { .. }
                 | Self::Data(DataMessage {
-                    body: DataBody::Packet {
-                        reliable: false,
-                        ..
-                    },
+                    body: DataBody::Track(_)
+                        | DataBody::Packet {
+                            reliable: false,
+                            ..
+                        },
                     ..
                 })
         )

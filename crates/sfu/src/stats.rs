@@ -109,6 +109,8 @@ counters! {
     drop_data_slow,
     /// Data messages to a receiver without an open channel.
     drop_data_no_channel,
+    /// Packets of data tracks that are not published, or have nobody here any more.
+    drop_data_track_unknown,
     /// Transports that a bug of ours ended.
     peer_panics,
 }

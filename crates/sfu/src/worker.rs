@@ -115,6 +115,10 @@ impl Worker {
             Command::SetParticipant(config) => self.data.set_participant(config),
             Command::CloseParticipant { participant } => self.data.close_participant(participant),
             Command::SetRoomWorkers { room, workers } => self.data.set_room_workers(room, workers),
+            Command::SetDataTrack(config) => self.data.set_track(config),
+            Command::CloseDataTrack { publisher, handle } => {
+                self.data.close_track(publisher, handle);
+            }
             Command::SetDataSinks { room, identities } => self.data.set_sinks(room, identities),
             Command::SendData {
                 room,

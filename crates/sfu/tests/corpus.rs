@@ -9,6 +9,15 @@ fn data_packets_of_any_shape_are_read_and_rewritten_without_harm() {
 }
 
 #[test]
+fn data_track_packets_of_any_shape_change_in_their_handle_alone() {
+    replay(
+        env!("CARGO_MANIFEST_DIR"),
+        "data_track_packet",
+        fuzz::data_track_packet,
+    );
+}
+
+#[test]
 fn datagrams_from_anywhere_leave_nothing_behind() {
     replay(
         env!("CARGO_MANIFEST_DIR"),

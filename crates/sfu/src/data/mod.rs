@@ -2,9 +2,11 @@
 
 pub mod channels;
 pub mod delivery;
+pub mod frame;
 pub mod packet;
 pub mod room;
 pub mod router;
+pub mod tracks;
 
 mod base64;
 mod joining;

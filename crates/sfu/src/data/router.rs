@@ -10,9 +10,11 @@ use sluice_wire::id::{ParticipantId, PeerId, RoomId, WorkerId};
 use super::base64;
 use super::channels::{Channels, Lane};
 use super::delivery::{Delivery, PacketPosting, RawPosting};
+use super::frame;
 use super::packet::{Body, Packet, Sender};
 use super::room::{Audience, Destinations, Room};
-use crate::command::ParticipantConfig;
+use super::tracks::Tracks;
+use crate::command::{DataTrackConfig, ParticipantConfig};
 use crate::event::Event;
 use crate::link::{DataBody, DataMessage};
 use crate::stats::Counters;
@@ -24,6 +26,8 @@ pub struct Router {
     participants: HashMap<ParticipantId, RoomId>,
     senders: HashMap<PeerId, ParticipantId>,
     receivers: HashMap<PeerId, ParticipantId>,
+    down_peers: HashMap<ParticipantId, PeerId>,
+    tracks: Tracks,
     channels: HashMap<PeerId, Channels>,
     outputs: VecDeque<Output>,
 }
@@ -48,6 +52,8 @@ impl Router {
             participants: HashMap::new(),
             senders: HashMap::new(),
             receivers: HashMap::new(),
+            down_peers: HashMap::new(),
+            tracks: Tracks::default(),
             channels: HashMap::new(),
             outputs: VecDeque::new(),
         }
@@ -69,6 +75,7 @@ impl Router {
         }
         if let Some(peer) = config.down_peer {
             self.receivers.insert(peer, participant);
+            self.down_peers.insert(participant, peer);
         }
         self.participants.insert(participant, config.room);
         self.rooms.entry(config.room).or_default().set(config);
@@ -77,6 +84,7 @@ impl Router {
     /// Removes a participant.
     pub fn close_participant(&mut self, participant: ParticipantId) {
         self.unbind(participant);
+        self.tracks.close_all(participant);
         if let Some(id) = self.participants.remove(&participant)
             && let Some(room) = self.rooms.get_mut(&id)
         {
@@ -95,6 +103,16 @@ impl Router {
     pub fn set_sinks(&mut self, id: RoomId, identities: Vec<String>) {
         self.rooms.entry(id).or_default().sinks = identities;
         self.forget_if_empty(id);
+    }
+
+    /// Sets where the packets of a data track go.
+    pub fn set_track(&mut self, config: DataTrackConfig) {
+        self.tracks.set(config);
+    }
+
+    /// Forgets a data track.
+    pub fn close_track(&mut self, publisher: ParticipantId, handle: u16) {
+        self.tracks.close(publisher, handle);
     }
 
     /// A channel stands: what waited for it goes out.
@@ -179,7 +197,7 @@ impl Router {
                 self.publish_packet(now, room, participant, reliable, message, counters);
             }
             Lane::Unlabeled => self.publish_raw(now, room, participant, binary, message, counters),
-            Lane::Track => counters.drop_data_forbidden += 1,
+            Lane::Track => self.publish_track(room, participant, message, counters),
         }
     }
 
@@ -330,6 +348,56 @@ impl Router {
         );
     }
 
+    /// To the receivers here, and once to each worker with others.
+    fn publish_track(
+        &mut self,
+        room: RoomId,
+        publisher: ParticipantId,
+        packet: &Bytes,
+        counters: &mut Counters,
+    ) {
+        let Some(handle) = frame::handle(packet) else {
+            counters.drop_data_malformed += 1;
+            return;
+        };
+        let Some(spread) = self.tracks.spread(publisher, handle) else {
+            counters.drop_data_track_unknown += 1;
+            return;
+        };
+        for worker in spread.workers {
+            let message = DataMessage {
+                room,
+                sender: Some(publisher),
+                body: DataBody::Track(packet.clone()),
+            };
+            self.outputs.push_back(Output::Link(*worker, message));
+        }
+        self.deliver_track(publisher, packet, counters);
+    }
+
+    fn deliver_track(&mut self, publisher: ParticipantId, packet: &Bytes, counters: &mut Counters) {
+        let spread = frame::handle(packet).and_then(|handle| self.tracks.spread(publisher, handle));
+        let Some(mut spread) = spread else {
+            counters.drop_data_track_unknown += 1;
+            return;
+        };
+        for receiver in spread.receivers {
+            let peer = self.down_peers.get(&receiver.participant);
+            let channel = peer.and_then(|peer| self.channels.get(peer)?.first(Lane::Track));
+            let (Some(peer), Some(channel)) = (peer, channel) else {
+                counters.drop_data_no_channel += 1;
+                continue;
+            };
+            self.outputs.push_back(Output::Deliver(Delivery {
+                peer: *peer,
+                channel,
+                reliable: false,
+                binary: true,
+                message: spread.readdress(packet, receiver.handle),
+            }));
+        }
+    }
+
     /// To the receivers here and to the room's other workers.
     fn publish(&mut self, now: Instant, message: &DataMessage, counters: &mut Counters) {
         if let Some(room) = self.rooms.get(&message.room) {
@@ -356,6 +424,11 @@ impl Router {
                 };
                 let audience = to.audience(message.sender);
                 self.deliver_packet(now, message.room, audience, &posting, counters);
+            }
+            DataBody::Track(packet) => {
+                if let Some(publisher) = message.sender {
+                    self.deliver_track(publisher, packet, counters);
+                }
             }
             DataBody::Raw {
                 identity,
@@ -443,6 +516,7 @@ impl Router {
     fn unbind(&mut self, participant: ParticipantId) {
         self.senders.retain(|_, of| *of != participant);
         self.receivers.retain(|_, of| *of != participant);
+        self.down_peers.remove(&participant);
     }
 
     fn forget_if_empty(&mut self, id: RoomId) {

@@ -2,12 +2,14 @@ use std::time::Duration;
 
 use super::super::packet::wrap;
 use super::*;
+use crate::command::DataTrackReceiver;
 use crate::data::proto::put_bytes;
 use crate::data::proto::put_varint;
 
 const ROOM: RoomId = RoomId(1);
 const RELIABLE: u16 = 0;
 const LOSSY: u16 = 1;
+const TRACK: u16 = 2;
 const CHAT: u16 = 5;
 
 struct Fixture {
@@ -45,7 +47,12 @@ impl Fixture {
     }
 
     fn open(&mut self, id: u32) {
-        for (channel, label) in [(RELIABLE, "_reliable"), (LOSSY, "_lossy"), (CHAT, "chat")] {
+        for (channel, label) in [
+            (RELIABLE, "_reliable"),
+            (LOSSY, "_lossy"),
+            (TRACK, "_data_track"),
+            (CHAT, "chat"),
+        ] {
             self.router
                 .channel_opened(self.now, PeerId(id), channel, label);
         }
@@ -309,4 +316,76 @@ fn nothing_is_left_of_a_room_that_ended() {
     assert_eq!(f.router.len(), (0, 0));
     assert!(f.router.channels.is_empty() && f.router.senders.is_empty());
     assert!(f.router.receivers.is_empty() && f.router.participants.is_empty());
+}
+
+fn track_packet(handle: u8) -> Vec<u8> {
+    vec![0x18, 0, 0, handle, 0, 1, 0, 1, 0, 0, 0, 0, b'x']
+}
+
+fn track(workers: &[u16], receivers: &[(u32, u16)]) -> DataTrackConfig {
+    DataTrackConfig {
+        publisher: ParticipantId(1),
+        handle: 7,
+        workers: workers.iter().copied().map(WorkerId).collect(),
+        receivers: receivers
+            .iter()
+            .map(|(id, handle)| DataTrackReceiver {
+                participant: ParticipantId(*id),
+                handle: *handle,
+            })
+            .collect(),
+    }
+}
+
+#[test]
+fn packets_of_a_data_track_reach_its_receivers_under_their_handles() {
+    let mut f = Fixture::new(4);
+    f.router.set_track(track(&[3], &[(2, 20), (3, 30)]));
+    let expected = [
+        Seen::Link(3),
+        Seen::To(2, TRACK, track_packet(20)),
+        Seen::To(3, TRACK, track_packet(30)),
+    ];
+    assert_eq!(f.say(1, TRACK, &track_packet(7)), expected);
+}
+
+#[test]
+fn packets_of_unknown_data_tracks_and_malformed_ones_are_dropped_and_counted() {
+    let mut f = Fixture::new(2);
+    f.router.set_track(track(&[], &[(2, 20)]));
+    assert!(f.say(1, TRACK, &track_packet(8)).is_empty());
+    assert!(f.say(2, TRACK, &track_packet(7)).is_empty());
+    assert_eq!(f.counters.drop_data_track_unknown, 2);
+    assert!(f.say(1, TRACK, b"short").is_empty());
+    assert_eq!(f.counters.drop_data_malformed, 1);
+}
+
+#[test]
+fn a_data_track_ends_with_its_publisher_and_by_command() {
+    let mut f = Fixture::new(2);
+    f.router.set_track(track(&[], &[(2, 20)]));
+    f.router.close_track(ParticipantId(1), 7);
+    assert!(f.say(1, TRACK, &track_packet(7)).is_empty());
+    f.router.set_track(track(&[], &[(2, 20)]));
+    f.router.close_participant(ParticipantId(1));
+    f.join(1);
+    assert!(f.say(1, TRACK, &track_packet(7)).is_empty());
+}
+
+#[test]
+fn packets_of_another_workers_data_track_are_delivered_here() {
+    let mut f = Fixture::new(2);
+    let message = DataMessage {
+        room: ROOM,
+        sender: Some(ParticipantId(9)),
+        body: DataBody::Track(Bytes::from(track_packet(7))),
+    };
+    let publisher = ParticipantId(9);
+    f.router.set_track(DataTrackConfig {
+        publisher,
+        ..track(&[], &[(2, 20), (5, 50)])
+    });
+    f.router.handle_link(f.now, &message, &mut f.counters);
+    assert_eq!(f.outputs(), [Seen::To(2, TRACK, track_packet(20))]);
+    assert_eq!(f.counters.drop_data_no_channel, 1);
 }
