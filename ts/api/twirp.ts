@@ -3,8 +3,9 @@
 import type { Message, MessageType } from '@bufbuild/protobuf';
 import type { Claims } from '../auth/grants.ts';
 import { type RpcCode, RpcError } from '../lib/rpc-error.ts';
+import { encode } from './encode.ts';
 import { errorMeta } from './error-details.ts';
-import { fromTwirpJson, toTwirpJson } from './json.ts';
+import { fromTwirpJson } from './json.ts';
 
 /** One POST, its body complete. */
 export interface TwirpRequest {
@@ -92,8 +93,9 @@ export class TwirpRouter {
     const json = type === 'application/json';
     try {
       const answer = await found.call(request.body, json, request.claims, request.timeoutMs);
+      const body = await encode(answer, json);
       told(200, '');
-      return { status: 200, contentType: type, body: json ? toTwirpJson(answer) : answer.toBinary() };
+      return { status: 200, contentType: type, body };
     } catch (error) {
       const { status, code, message, meta } = this.#failure(error, request.path);
       told(status, code);
