@@ -79,6 +79,10 @@ export function roomSettings(config: Config, addresses: NodeAddresses): RoomConf
       subscriptionLimitAudio: Math.max(0, limit.subscription_limit_audio),
       subscriptionLimitVideo: Math.max(0, limit.subscription_limit_video),
     },
+    dataTracks: {
+      enabled: config.enable_data_tracks,
+      maxCustomEncodingLength: limit.max_data_track_custom_encoding_length,
+    },
     dataBlobs: {
       enabled: config.enable_participant_data_blob,
       maxKeyLength: limit.max_data_blob_key_length,

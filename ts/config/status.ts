@@ -3,7 +3,6 @@
 /** A key or a whole section, and what it waits for. */
 export const NOT_EFFECTIVE: Record<string, string> = {
   debug_handler: 'there is no debug listener',
-  enable_data_tracks: 'data tracks are refused',
   'logging.sample': 'every line is logged',
   'logging.component_levels': 'one level holds for all components',
   'logging.sample_initial': 'every line is logged',
@@ -29,7 +28,7 @@ export const NOT_EFFECTIVE: Record<string, string> = {
   'rtc.data_channel_max_buffered_amount': 'deprecated',
   'rtc.datachannel_slow_threshold': 'every receiver has one bounded queue',
   'rtc.datachannel_lossy_target_latency': 'every receiver has one bounded queue',
-  'rtc.datachannel_data_track_target_latency': 'data tracks are refused',
+  'rtc.datachannel_data_track_target_latency': 'every receiver has one bounded queue',
   'rtc.forward_stats': 'forwarding statistics come with metrics',
   'rtc.enable_rtp_stream_restart_detection': 'a restarted stream is recognised as a new one',
   'rtc.enable_warp': 'DTLS in STUN comes later',

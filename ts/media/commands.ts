@@ -110,6 +110,22 @@ export interface DownTrackConfig extends DownTrackWish {
   playoutDelay?: { minMs: number; maxMs: number };
 }
 
+/** Where the packets of a data track go, as one worker needs to know. */
+export interface DataTrackConfig {
+  publisher: MediaParticipantId;
+  /** The publisher's, in the packets that come from there. */
+  handle: number;
+  /** Others with receivers; only of interest at the publisher's. */
+  workers: WorkerId[];
+  receivers: DataTrackReceiver[];
+}
+
+export interface DataTrackReceiver {
+  participant: MediaParticipantId;
+  /** Its own handle of the track. */
+  handle: number;
+}
+
 export interface ParticipantConfig {
   participant: MediaParticipantId;
   room: MediaRoomId;
@@ -152,6 +168,8 @@ export type Command =
   | { type: 'closeParticipant'; participant: MediaParticipantId }
   | { type: 'setRoomWorkers'; room: MediaRoomId; workers: WorkerId[] }
   | { type: 'setDataSinks'; room: MediaRoomId; identities: string[] }
+  | ({ type: 'setDataTrack' } & DataTrackConfig)
+  | { type: 'closeDataTrack'; publisher: MediaParticipantId; handle: number }
   | {
       type: 'sendData';
       room: MediaRoomId;

@@ -85,6 +85,7 @@ function setup(options: Partial<NegotiationOptions>) {
   const negotiation = createNegotiation(engine, host, {
     singlePc: false,
     subscriberPrimary: true,
+    dataTracks: false,
     protocol: 17,
     worker: 0 as WorkerId,
     publishCodecs: ENABLED,

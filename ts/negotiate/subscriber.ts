@@ -55,6 +55,8 @@ export class Subscriber {
     const { peer } = this.transport;
     this.transport.send({ type: 'openDataChannel', peer, label: '_reliable', ordered: true, maxRetransmits: null });
     this.transport.send({ type: 'openDataChannel', peer, label: '_lossy', ordered: false, maxRetransmits: 0 });
+    if (!this.#options.dataTracks) return;
+    this.transport.send({ type: 'openDataChannel', peer, label: '_data_track', ordered: false, maxRetransmits: 0 });
   }
 
   /** The join response is out: the first offer goes at once, with every subscription made so far. */

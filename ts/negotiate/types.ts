@@ -172,6 +172,8 @@ export interface Negotiation {
 export interface NegotiationOptions {
   /** Single peer connection (join_request present). */
   singlePc: boolean;
+  /** A channel for data tracks goes with the others. */
+  dataTracks: boolean;
   /** Dual mode: the subscriber transport carries data and decides ACTIVE. */
   subscriberPrimary: boolean;
   protocol: number;

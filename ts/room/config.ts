@@ -5,6 +5,7 @@
 
 import type { RoomConfiguration } from '@livekit/protocol';
 import type { DataBlobLimits } from './data-blobs.ts';
+import type { DataTrackLimits } from './data-tracks.ts';
 import type { FallbackSettings } from './fallback.ts';
 
 export interface RoomConfig {
@@ -35,6 +36,7 @@ export interface RoomConfig {
   };
 
   dataBlobs: DataBlobLimits;
+  dataTracks: DataTrackLimits;
 
   audio: {
     updateIntervalMs: number;
@@ -116,6 +118,7 @@ export const DEFAULT_ROOM_CONFIG: RoomConfig = {
     subscriptionLimitAudio: 0,
     subscriptionLimitVideo: 0,
   },
+  dataTracks: { enabled: true, maxCustomEncodingLength: 32 },
   dataBlobs: { enabled: false, maxKeyLength: 256, maxTotalSize: 64_000, maxCustomEncodingLength: 32 },
   audio: { updateIntervalMs: 400 },
   video: { dynacastPauseDelayMs: 5000, codecRegressionThreshold: 5 },

@@ -28,6 +28,8 @@ import { Connection } from './connection.ts';
 import type { RoomContext } from './context.ts';
 import type { JoinParams, SignalSink } from './contracts.ts';
 import { DataBlobs } from './data-blobs.ts';
+import { DataSubscriptions } from './data-subscriptions.ts';
+import { DataTracks } from './data-tracks.ts';
 import { fallbackSettings } from './ice-servers.ts';
 import { negotiationHost } from './negotiation-host.ts';
 import { Outbox } from './outbox.ts';
@@ -45,6 +47,7 @@ import { Transports } from './transports.ts';
 /** What a member asks of and tells its room. */
 export interface MemberObserver {
   stateChanged(member: Member, from: ParticipantState['name']): void;
+  permissionChanged(member: Member): void;
   profileChanged(member: Member): void;
   published(member: Member, publication: Publication): void;
   publicationChanged(member: Member): void;
@@ -72,6 +75,7 @@ export class Member {
   readonly mediaId: MediaParticipantId;
   readonly singlePc: boolean;
   readonly autoSubscribe: boolean;
+  readonly autoSubscribeData: boolean;
   readonly participant: Participant;
   readonly codecs: ClientCodecs;
   readonly outbox: Outbox;
@@ -81,6 +85,8 @@ export class Member {
   readonly subscriptions: Subscriptions;
   readonly subscriptionPermissions = new SubscriptionPermissions();
   readonly dataBlobs: DataBlobs;
+  readonly dataTracks: DataTracks;
+  readonly dataSubscriptions: DataSubscriptions;
   readonly connection: Connection;
   readonly transports: Transports;
   readonly negotiation: Negotiation;
@@ -107,10 +113,13 @@ export class Member {
     this.mediaId = terms.mediaId;
     this.singlePc = params.singlePc;
     this.autoSubscribe = params.autoSubscribe;
+    this.autoSubscribeData = params.autoSubscribeDataTrack ?? false;
+    this.dataTracks = new DataTracks(context.config.dataTracks);
     this.participant = this.#makeParticipant(params);
     this.#rules = clientConfiguration(params.client);
     this.codecs = new ClientCodecs(terms.codecs, this.#rules);
     this.outbox = new Outbox(sink);
+    this.dataSubscriptions = new DataSubscriptions(this.outbox);
     this.feed = new ParticipantFeed(this.participant.sid, this.outbox, clock.now);
     this.responses = new RequestResponses(this.participant, this.outbox);
     this.publications = this.#makePublications();
@@ -234,7 +243,9 @@ export class Member {
       joinedAt: this.#context.clock.now(),
     };
     const figures = new SessionFigures(this.#context.sessionMetrics, this.#context.clock);
-    return new Participant(seed, () => this.publications.infos(), {
+    const tracks = () => this.publications.infos();
+    const dataTracks = () => this.dataTracks.all();
+    return new Participant(seed, tracks, dataTracks, {
       stateChanged: (from) => {
         figures.stateChanged(this.participant, from);
         this.#observer.stateChanged(this, from);
@@ -242,6 +253,7 @@ export class Member {
       permissionChanged: () => {
         this.publications.revokeForbidden();
         this.subscriptions.reconcileAll();
+        this.#observer.permissionChanged(this);
       },
       profileChanged: () => this.#observer.profileChanged(this),
       claimsChanged: () => this.tokens.send(),
@@ -333,6 +345,7 @@ export class Member {
       singlePc: params.singlePc,
       subscriberPrimary: gates.subscriberPrimary && maySubscribe(participant.grant) && !params.singlePc,
       protocol: client.protocol,
+      dataTracks: this.#context.config.dataTracks.enabled,
       worker: terms.worker,
       publishCodecs: negotiable(this.codecs.publish),
       subscribeCodecs: negotiable(this.codecs.subscribe),

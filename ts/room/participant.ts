@@ -1,5 +1,6 @@
 import {
   type ClientInfo,
+  type DataTrackInfo,
   DisconnectReason,
   ParticipantInfo,
   ParticipantInfo_State,
@@ -50,6 +51,7 @@ export class Participant {
   readonly joinedAt: number;
   readonly #region: string;
   readonly #tracks: () => TrackInfo[];
+  readonly #dataTracks: () => DataTrackInfo[];
   readonly #observer: ParticipantObserver;
   #claims: SessionClaims;
   #state: ParticipantState = { name: 'joining' };
@@ -57,7 +59,12 @@ export class Participant {
   #version = 0;
   #info: ParticipantInfo | undefined;
 
-  constructor(seed: ParticipantSeed, tracks: () => TrackInfo[], observer: ParticipantObserver) {
+  constructor(
+    seed: ParticipantSeed,
+    tracks: () => TrackInfo[],
+    dataTracks: () => DataTrackInfo[],
+    observer: ParticipantObserver,
+  ) {
     this.sid = seed.sid;
     this.identity = seed.identity;
     this.client = seed.client;
@@ -66,6 +73,7 @@ export class Participant {
     this.#region = seed.region;
     this.#claims = seed.claims;
     this.#tracks = tracks;
+    this.#dataTracks = dataTracks;
     this.#observer = observer;
   }
 
@@ -182,6 +190,7 @@ export class Participant {
       kindDetails: claims.kindDetails,
       disconnectReason: reason === undefined ? DisconnectReason.UNKNOWN_REASON : disconnectReason(reason),
       tracks: this.#tracks(),
+      dataTracks: this.#dataTracks(),
       clientProtocol: this.client.clientProtocol,
       capabilities: this.client.capabilities,
     });

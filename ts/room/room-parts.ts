@@ -4,6 +4,7 @@ import type { Members } from './members.ts';
 import type { ParticipantUpdates } from './participant-updates.ts';
 import type { Publication } from './publication.ts';
 import type { RoomData } from './room-data.ts';
+import type { RoomDataTracks } from './room-data-tracks.ts';
 import type { RoomEgress } from './room-egress.ts';
 import type { RoomInfo } from './room-info.ts';
 import type { RoomPersistence } from './room-persistence.ts';
@@ -19,6 +20,7 @@ export interface RoomParts {
   readonly speakers: Speakers;
   readonly qualities: ConnectionQualities;
   readonly data: RoomData;
+  readonly dataTracks: RoomDataTracks;
   readonly dispatches: AgentDispatches;
   readonly egress: RoomEgress;
   readonly persistence: RoomPersistence;

@@ -39,6 +39,17 @@ export class RoomReactions implements MemberObserver {
     this.subscribeToExisting(member);
   }
 
+  permissionChanged(member: Member): void {
+    this.#parts.dataTracks.permissionChanged(member);
+  }
+
+  /** It published or unpublished one. */
+  dataTracksChanged(member: Member): void {
+    this.#parts.info.countsChanged();
+    this.#save(member);
+    this.#parts.updates.publish(member.participant, member.feed, { immediate: false, toSelf: false });
+  }
+
   profileChanged(member: Member): void {
     this.#parts.info.countsChanged();
     this.#save(member);
@@ -109,6 +120,7 @@ export class RoomReactions implements MemberObserver {
   }
 
   subscribeToExisting(member: Member): void {
+    this.#parts.dataTracks.subscribeToExisting(member);
     if (!member.autoSubscribe) return;
     for (const [sid, publication] of this.#parts.tracks) {
       if (publication.publisher !== member.participant) member.subscriptions.subscribe(sid);

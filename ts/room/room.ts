@@ -25,6 +25,7 @@ import { Member } from './member.ts';
 import { Members } from './members.ts';
 import { ParticipantUpdates } from './participant-updates.ts';
 import { RoomData } from './room-data.ts';
+import { RoomDataTracks } from './room-data-tracks.ts';
 import { RoomEgress } from './room-egress.ts';
 import { RoomInfo } from './room-info.ts';
 import type { RoomParts } from './room-parts.ts';
@@ -132,6 +133,7 @@ export class Room {
       speakers: new Speakers(clock, config.audio.updateIntervalMs, (changed) => this.#reactions.tellSpeakers(changed)),
       qualities: new ConnectionQualities(clock, trackMetrics, () => members),
       data: new RoomData(engine, this.#mediaId, clock),
+      dataTracks: new RoomDataTracks(engine, members, (publisher) => this.#reactions.dataTracksChanged(publisher)),
       dispatches: this.dispatches,
       egress: this.egress,
       persistence: new RoomPersistence(store, ownership, this.name, this.log),
@@ -140,6 +142,10 @@ export class Room {
 
   get closed(): boolean {
     return this.#closing !== undefined;
+  }
+
+  get dataTracks(): RoomDataTracks {
+    return this.#parts.dataTracks;
   }
 
   get data(): RoomData {
@@ -256,6 +262,7 @@ export class Room {
     const { members, info, data, persistence } = this.#parts;
     if (!members.remove(member)) return;
     const { identity, sid, claims } = member.participant;
+    this.#parts.dataTracks.left(member);
     data.remove(member);
     this.#context.presence.participantLeft(this.name, identity);
     member.close(reason, sayLeave);
@@ -299,12 +306,16 @@ export class Room {
     for (const { sid } of member.publications.all()) {
       for (const other of members) other.subscriptions.trackChanged(sid);
     }
+    this.#parts.dataTracks.permitted(member);
   }
 
   /** What a resumed client believes; where it believes in tracks that are not there it begins anew. */
   syncState(member: Member, state: SyncState): void {
     const known = state.publishTracks.every(({ track }) => track !== undefined && member.publications.knows(track.sid));
-    if (!known || state.publishDataTracks.length > 0) {
+    const dataKnown = state.publishDataTracks.every(
+      ({ info }) => info === undefined || member.dataTracks.knows(info.sid),
+    );
+    if (!known || !dataKnown) {
       member.restartSession('publicationError');
       return;
     }

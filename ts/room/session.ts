@@ -28,11 +28,13 @@ import type {
 import { fetchBlob, type Refusal } from './data-blobs.ts';
 import type { Member } from './member.ts';
 import { type ExceededLimit, exceededLimit } from './metadata.ts';
+import type { RoomDataTracks } from './room-data-tracks.ts';
 import { settingsOf } from './track-settings.ts';
 
 /** What a session needs of the room. */
 export interface SessionRoom {
   readonly config: RoomConfig;
+  readonly dataTracks: RoomDataTracks;
   readonly log: Logger;
   readonly members: { get(identity: Identity): Member | undefined };
   remove(member: Member, reason: ReturnType<typeof closeReasonOfLeave>, sayLeave: boolean): void;
@@ -133,17 +135,13 @@ export class Session implements SignalSession {
     };
   }
 
-  /** Data tracks are not offered by this server, which is what a disabled feature answers. */
   #dataRequests(): DataRequests {
-    const { responses } = this.#member;
+    const member = this.#member;
+    const { dataTracks } = this.#room;
     return {
-      publishDataTrack: this.#guard((value) =>
-        responses.send(Reason.NOT_ALLOWED, { case: 'publishDataTrack', value }, 'data tracks are disabled'),
-      ),
-      unpublishDataTrack: this.#guard((value) =>
-        responses.send(Reason.NOT_ALLOWED, { case: 'unpublishDataTrack', value }, 'data tracks are disabled'),
-      ),
-      updateDataSubscription: this.#guard(() => {}),
+      publishDataTrack: this.#guard((request) => dataTracks.publish(member, request)),
+      unpublishDataTrack: this.#guard((request) => dataTracks.unpublish(member, request)),
+      updateDataSubscription: this.#guard((request) => dataTracks.update(member, request)),
       storeDataBlob: this.#guard((request) => this.#storeDataBlob(request)),
       getDataBlob: this.#guard((request) => this.#getDataBlob(request)),
     };
