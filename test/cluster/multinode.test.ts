@@ -10,7 +10,7 @@ import { freshRoom, joinToken, SECRET } from '../e2e/support/server.ts';
 import { connect, type SignalClient, v0, v1 } from '../e2e/support/signal.ts';
 import { Client, WAYS } from './support/client.ts';
 import { Cluster } from './support/cluster.ts';
-import { type ClusterNode, DEFAULT_KIND, until } from './support/fleet.ts';
+import { type ClusterNode, until } from './support/fleet.ts';
 
 let cluster: Cluster;
 let one: ClusterNode;
@@ -251,7 +251,7 @@ test('browsers: data of a channel of their own and data tracks', async (t) => {
         while (texts.length < 2) texts.push(((await second.run((c) => c.waitFor('data'))) as { text: string }).text);
         assert.deepEqual(texts.sort(), ['first', 'of a channel of my own']);
       });
-      await t.test(`frames of data tracks pass, with ${way}`, { todo: withoutDataTracks() }, async () => {
+      await t.test(`frames of data tracks pass, with ${way}`, async () => {
         await second.run((c) => c.publishDataTrack('numbers'));
         await first.run((c) => c.readDataTrack('second', 'numbers'));
         await second.run((c) => c.leave());
@@ -275,9 +275,4 @@ async function nextToken(client: SignalClient, as: (claims: JWTPayload) => boole
     const { message } = await client.next('refreshToken');
     if (message.case === 'refreshToken' && as(decodeJwt(message.value))) return message.value;
   }
-}
-
-/** Why this is expected to fail with ours; false for livekit-server. */
-function withoutDataTracks(): string | false {
-  return DEFAULT_KIND === 'sluice' && 'data tracks are refused (docs/status.md)';
 }
