@@ -23,24 +23,29 @@ export class SignalClient {
   constructor(socket: WebSocket) {
     this.socket = socket;
     this.closed = once(socket, 'close').then(([code]) => code as number);
+    const wakeAll = () => {
+      for (const wake of this.#wake.splice(0)) wake();
+    };
     socket.on('message', (data: Buffer, binary: boolean) => {
       this.messages.push(binary ? SignalResponse.fromBinary(data) : SignalResponse.fromJsonString(data.toString()));
-      for (const wake of this.#wake.splice(0)) wake();
+      wakeAll();
     });
     socket.on('error', () => {});
+    void this.closed.then(wakeAll);
   }
 
   send(request: SignalRequest): void {
     this.socket.send(request.toBinary());
   }
 
-  /** The next message of a kind; each is given out once. */
+  /** The next message of a kind; each is given out once. Rejects when the socket is closed and none came. */
   async next(kind: SignalResponse['message']['case'], timeout = 10_000): Promise<SignalResponse> {
     const deadline = Date.now() + timeout;
     for (;;) {
       const index = this.messages.findIndex((message) => message.message.case === kind);
       const [found] = index < 0 ? [] : this.messages.splice(index, 1);
       if (found !== undefined) return found;
+      if (this.socket.readyState === WebSocket.CLOSED) throw new Error(`closed without ${kind}`);
       const left = deadline - Date.now();
       if (left <= 0) throw new Error(`no ${kind} within ${timeout} ms`);
       await new Promise<void>((resolve) => {
