@@ -75,6 +75,38 @@ describe('the rest of a dead node', () => {
     await stopped;
   });
 
+  it('is not cleared from under those who come back at the same time', async () => {
+    for (const [first, later] of [
+      ['claim', 'clean'],
+      ['clean', 'claim'],
+    ] as const) {
+      const { clock, redis, dead, living, janitor, seen } = await setUp();
+      const opened = dead.open(room);
+      await clock.advance(500);
+      assert.equal(await opened, true);
+      await janitor.stop();
+      dead.kill();
+      await clock.advance(8000);
+      const cleared: string[] = [];
+      const { owners } = living;
+      const acts = {
+        claim: () =>
+          owners.claim(room).then(() => seen.participants.store(room, new ParticipantInfo({ identity: 'x' }))),
+        clean: () =>
+          owners.clean(room, async () => {
+            for (const { identity } of await seen.participants.list(room)) cleared.push(identity);
+          }),
+      };
+      const both = Promise.all([acts[first](), acts[later]()]);
+      await clock.advance(2000);
+      await both;
+      assert.deepEqual(cleared, [], first);
+      assert.ok(owners.holds(room));
+      const entry = await redis.keyspace.hashGet(OWNERS_KEY, room);
+      assert.match(String(entry && Buffer.from(entry)), /^ND_living\//, `${first} first`);
+    }
+  });
+
   it('goes where its clock was far ahead, too', async () => {
     const { clock, redis, dead, janitor, seen } = await setUp();
     const opened = dead.open(room);

@@ -51,6 +51,8 @@ export class RoomOwners implements RoomOwnership {
   readonly #abandoned = new Map<RoomName, { readonly remove: boolean }>();
   /** Rooms of dead nodes of which the rest is being removed. */
   readonly #cleaning = new Set<RoomName>();
+  /** Rooms that are being claimed just now. */
+  readonly #claiming = new Set<RoomName>();
   #rooms: OwnedRooms | undefined;
   #stopLease: (() => void) | undefined;
   #reclaiming: Promise<void> | undefined;
@@ -122,17 +124,24 @@ export class RoomOwners implements RoomOwnership {
    * run it, where that can't be had.
    */
   async clean(room: RoomName, task: () => Promise<void>): Promise<boolean> {
-    if (this.#owned.has(room) || this.#cleaning.has(room)) return false;
-    const { keyspace, self, lease, onError } = this.#parts;
-    const { epoch } = lease;
+    if (this.#owned.has(room) || this.#cleaning.has(room) || this.#claiming.has(room)) return false;
+    const { epoch } = this.#parts.lease;
     this.#cleaning.add(room);
     try {
       if ((await this.#tryWrite(room, epoch, false)) !== 'ours') return false;
-      await task();
+      await this.#cleanUnder(room, epoch, task);
       return true;
     } finally {
-      await keyspace.hashSwap(OWNERS_KEY, room, formatOwner({ node: self, epoch }), undefined).catch(onError);
       this.#cleaning.delete(room);
+    }
+  }
+
+  async #cleanUnder(room: RoomName, epoch: number, task: () => Promise<void>): Promise<void> {
+    const { keyspace, self, onError } = this.#parts;
+    try {
+      await task();
+    } finally {
+      await keyspace.hashSwap(OWNERS_KEY, room, formatOwner({ node: self, epoch }), undefined).catch(onError);
     }
   }
 
@@ -170,11 +179,17 @@ export class RoomOwners implements RoomOwnership {
    * A `former` owner need not wait until an emptied keyspace has settled.
    */
   async #tryClaim(room: RoomName, former: boolean): Promise<Outcome> {
-    if (this.#cleaning.has(room)) return 'wait';
+    // What this node writes for the one looks the same as for the other: only one of them at a time.
+    if (this.#cleaning.has(room) || this.#claiming.has(room)) return 'wait';
     const { epoch } = this.#parts.lease;
-    const outcome = await this.#tryWrite(room, epoch, former);
-    if (outcome === 'ours') this.#owned.set(room, epoch);
-    return outcome;
+    this.#claiming.add(room);
+    try {
+      const outcome = await this.#tryWrite(room, epoch, former);
+      if (outcome === 'ours') this.#owned.set(room, epoch);
+      return outcome;
+    } finally {
+      this.#claiming.delete(room);
+    }
   }
 
   async #tryWrite(room: RoomName, epoch: number, former: boolean): Promise<Outcome> {
