@@ -55,7 +55,8 @@ export class NodeRoot {
     this.#parts = parts;
     this.#selector = new NodeSelector(selectorSettings(config), Math.random);
     const watch = links.clustered ? leaseWatch(parts, onError) : undefined;
-    this.members = new ClusterMembers({ self, directory: store.nodes, watch, now });
+    const own = () => (this.node.state === 'startingUp' ? undefined : this.node.record);
+    this.members = new ClusterMembers({ self, directory: store.nodes, watch, now, own });
     this.#cluster = watch === undefined ? undefined : clustered(parts, this.members, watch, onError);
     this.ownership = this.#cluster?.owners ?? new SoleOwnership((room) => store.rooms.remove(room), onError);
     this.node = new LocalNode({
@@ -74,6 +75,11 @@ export class NodeRoot {
       maxDelay: config.node_stats.stats_max_delay,
       rateIntervals: config.node_stats.stats_rate_measurement_intervals,
     });
+  }
+
+  /** The directory may have been emptied, or this node taken out of it as dead. */
+  #announceWithLeases(): void {
+    this.#cluster?.lease.onAcquired(() => void this.node.announce());
   }
 
   router<Host>(rooms: LocalRooms<Host>): Router<Host> {
@@ -133,6 +139,7 @@ export class NodeRoot {
     this.#cluster?.owners.start(rooms);
     this.#cluster?.janitor.start();
     await this.node.start();
+    this.#announceWithLeases();
   }
 
   /** The records of this node are gone then, and others may have what it owned. Idempotent. */

@@ -8,6 +8,8 @@ export interface MembersParts {
   /** Undefined without Redis: then nobody else is there. */
   readonly watch: LeaseWatch | undefined;
   readonly now: () => Date;
+  /** This node as it is now, once it is in the directory: an outage may have cost it its record there. */
+  readonly own?: () => ClusterNode | undefined;
 }
 
 /** The nodes of the cluster: Sluice nodes by their leases, those of livekit-server by their records (livekit-facts 8). */
@@ -23,9 +25,11 @@ export class ClusterMembers implements Members {
   }
 
   async list(): Promise<ClusterNode[]> {
-    const { directory, watch } = this.#parts;
+    const { directory, watch, own } = this.#parts;
     const all = await directory.list();
-    const living = all.filter(({ id }) => id === this.self || watch?.standing(id) !== 'missing');
+    const self = own?.() ?? all.find(({ id }) => id === this.self);
+    const others = all.filter(({ id }) => id !== this.self && watch?.standing(id) !== 'missing');
+    const living = self === undefined ? others : [self, ...others];
     this.available = living.filter((node) => node.state === 'serving' && this.isAvailable(node)).length;
     return living;
   }

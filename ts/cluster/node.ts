@@ -91,6 +91,11 @@ export class LocalNode {
     this.#timer = clock.every(interval, () => this.#tick());
   }
 
+  /** Enters the directory again: what was in it may be lost. Resolves where Redis is away, too. */
+  async announce(): Promise<void> {
+    if (this.#timer !== undefined) await this.#write();
+  }
+
   /** `shuttingDown` for no new rooms, `serving` for new ones again. */
   async setState(state: 'serving' | 'shuttingDown'): Promise<void> {
     this.#record = { ...this.#record, state };
