@@ -19,7 +19,7 @@ export function errorMeta({ code, message, meta, details }: RpcError): Readonly<
 }
 
 function sipMeta({ code, status }: SIPStatus): Record<string, string> {
-  return { sip_status_code: String(code), sip_status: status || `SIP_STATUS_${SIPStatusCode[code] ?? code}` };
+  return { sip_status_code: String(code), sip_status: status || (SIPStatusCode[code] ?? String(code)) };
 }
 
 const UNKNOWN = 2;

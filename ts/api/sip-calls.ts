@@ -1,12 +1,11 @@
 /** Calls of `livekit.SIP`: out, and transferred (livekit-facts 5.6). */
 
-import { Duration } from '@bufbuild/protobuf';
+import { Duration, Empty } from '@bufbuild/protobuf';
 import {
   type CreateSIPParticipantRequest,
   type ParticipantInfo,
   SIPParticipantInfo,
   type TransferSIPParticipantRequest,
-  TransferSIPParticipantResponse,
 } from '@livekit/protocol';
 import { InternalTransferSIPParticipantRequest } from '../gen/rpc_pb.ts';
 import { newGuid } from '../lib/guid.ts';
@@ -53,10 +52,8 @@ export class SipCalls {
     });
   }
 
-  async transfer(
-    request: TransferSIPParticipantRequest,
-    timeoutMs: number | undefined,
-  ): Promise<TransferSIPParticipantResponse> {
+  /** Workers of livekit's 1.13 say no more than that it is done. */
+  async transfer(request: TransferSIPParticipantRequest, timeoutMs: number | undefined): Promise<Empty> {
     const transferTo = transferTarget(request.transferTo);
     checkHeaders(request.headers);
     const { rpc, participant } = this.#parts;
@@ -74,7 +71,7 @@ export class SipCalls {
       ringingTimeout: new Duration({ seconds: BigInt(Math.floor(limit / 1000)), nanos: (limit % 1000) * 1_000_000 }),
     });
     await rpc.call(SIPInternal.TransferSIPParticipant, sipCallId, transfer, { timeoutMs: limit, maxAttempts: 1 });
-    return new TransferSIPParticipantResponse();
+    return new Empty();
   }
 }
 

@@ -29,14 +29,14 @@ import {
 } from '@livekit/protocol';
 import { newGuid } from '../lib/guid.ts';
 import { RpcError } from '../lib/rpc-error.ts';
-import { checkDispatchRule, checkRuleConflicts, updatedDispatchRule } from '../sip/dispatch-rules.ts';
+import { checkDispatchRule, checkRuleAmong, updatedDispatchRule } from '../sip/dispatch-rules.ts';
 import { invalid } from '../sip/invalid.ts';
 import { upgradeMedia } from '../sip/media.ts';
 import { sameNumber } from '../sip/number.ts';
 import {
   checkInboundTrunk,
   checkOutboundTrunk,
-  checkTrunkConflicts,
+  checkTrunkAmong,
   inboundOf,
   updatedInboundTrunk,
   updatedOutboundTrunk,
@@ -60,7 +60,7 @@ export class SipTrunks {
     }
     const trunk = new SIPTrunkInfo({ ...request });
     const inbound = inboundOf(trunk);
-    checkTrunkConflicts([...(await this.#records.listInboundTrunks()), ...(inbound === undefined ? [] : [inbound])]);
+    if (inbound !== undefined) checkTrunkAmong(inbound, await this.#records.listInboundTrunks());
     trunk.sipTrunkId = newGuid('ST_');
     await this.#records.storeTrunk(trunk);
     return trunk;
@@ -70,7 +70,7 @@ export class SipTrunks {
     if (trunk === undefined) throw invalid('missing trunk');
     if (trunk.sipTrunkId !== '') throw invalid('trunk id must not be set');
     checkInboundTrunk(trunk);
-    checkTrunkConflicts([...(await this.#records.listInboundTrunks()), trunk]);
+    checkTrunkAmong(trunk, await this.#records.listInboundTrunks());
     trunk.sipTrunkId = newGuid('ST_');
     await this.#records.storeInboundTrunk(trunk);
     return trunk;
@@ -95,8 +95,7 @@ export class SipTrunks {
     const current = await this.#inbound(sipTrunkId);
     const next = action.case === 'replace' ? action.value : updatedInboundTrunk(current, action.value);
     next.sipTrunkId = sipTrunkId;
-    const others = (await this.#records.listInboundTrunks()).filter((other) => other.sipTrunkId !== sipTrunkId);
-    checkTrunkConflicts([...others, next]);
+    checkTrunkAmong(next, await this.#records.listInboundTrunks());
     await this.#records.storeInboundTrunk(next);
     return next;
   }
@@ -155,7 +154,7 @@ export class SipTrunks {
     if (rule.sipDispatchRuleId !== '') throw invalid('rule id must not be set');
     if (request.dispatchRule !== undefined) upgradeMedia(rule);
     checkDispatchRule(rule);
-    checkRuleConflicts([...(await this.#records.listDispatchRules()), rule]);
+    checkRuleAmong(rule, await this.#records.listDispatchRules());
     rule.sipDispatchRuleId = newGuid('SDR_');
     await this.#records.storeDispatchRule(rule);
     return rule;
@@ -175,7 +174,10 @@ export class SipTrunks {
     const next = action.case === 'replace' ? action.value : updatedDispatchRule(current, action.value);
     next.sipDispatchRuleId = sipDispatchRuleId;
     const others = await this.#records.listDispatchRules();
-    checkRuleConflicts([...others.filter((other) => other.sipDispatchRuleId !== sipDispatchRuleId), next]);
+    checkRuleAmong(
+      next,
+      others.filter((other) => other.sipDispatchRuleId !== sipDispatchRuleId),
+    );
     await this.#records.storeDispatchRule(next);
     return next;
   }

@@ -204,6 +204,6 @@ export const RENEW_MS = 1000;
 /** What is left of the lease when this node stops trusting it, for clocks that run at different speeds. */
 export const VALID_MS = LEASE_MS - 500;
 /** Longer than any right from before can last. */
-export const SETTLING_MS = VALID_MS + RENEW_MS;
+export const SETTLING_MS = VALID_MS + 500;
 /** Enough for all nodes that Redis can hear; whoever finds a keyspace empty can't tell a new one from an emptied one. */
 const NEWBORN_MS = 1500;

@@ -40,7 +40,6 @@ export const NOT_EFFECTIVE: Record<string, string> = {
   'video.stream_tracker_manager': 'layers are tracked with fixed thresholds',
   'room.playout_delay': 'playout delay comes later',
   'room.enable_full_room_in_webhooks': 'webhooks come later',
-  sip: 'SIP needs clustering',
   webhook: 'webhooks come later',
   'psrpc.buffer_size': 'as many messages as nobody reads yet are kept: 1000',
   metric: 'not wired in livekit-server either',

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Any, Empty } from '@bufbuild/protobuf';
-import { SIPStatus, SIPStatusCode, SIPTrunkInfo, SIPUri } from '@livekit/protocol';
+import {
+  SIPDispatchRule,
+  SIPDispatchRuleInfo,
+  SIPInboundTrunkInfo,
+  SIPStatus,
+  SIPStatusCode,
+  SIPTrunkInfo,
+  SIPUri,
+} from '@livekit/protocol';
 import {
   EvaluateSIPDispatchRulesRequest,
   GetSIPTrunkAuthenticationRequest,
@@ -151,6 +159,37 @@ test('what the other end answered is in the error', () =>
     assert.ok(Buffer.from(json.meta.error_details, 'base64').includes('livekit.SIPStatus'));
   }));
 
+test('an answer without words is told by the name of its code', () =>
+  run(async (scene) => {
+    const codes = [SIPStatusCode.SIP_STATUS_BUSY_HERE, 699 as SIPStatusCode];
+    await scene.worker.handle(SIPInternal.CreateSIPParticipant, '', async () => {
+      const status = new SIPStatus({ code: codes.shift() ?? 0 });
+      throw new RpcError('resource_exhausted', 'no', undefined, { details: [Any.pack(status)] });
+    });
+    const request = { sip_number: '+15550111', sip_call_to: '+15550122', room_name: 'meeting' };
+    const told = async () => (await scene.call('SIP/CreateSIPParticipant', request)).json.meta.sip_status;
+    assert.deepEqual([await told(), await told()], ['SIP_STATUS_BUSY_HERE', '699']);
+  }));
+
+test('trunks and rules that contradict each other already hold up no other', () =>
+  run(async (scene) => {
+    const { sipStore } = scene;
+    for (const sipTrunkId of ['ST_1', 'ST_2']) {
+      await sipStore.storeInboundTrunk(new SIPInboundTrunkInfo({ sipTrunkId, numbers: ['+1'] }));
+    }
+    const rule = new SIPDispatchRule({ rule: { case: 'dispatchRuleDirect', value: { roomName: 'a' } } });
+    for (const sipDispatchRuleId of ['SDR_1', 'SDR_2']) {
+      await sipStore.storeDispatchRule(new SIPDispatchRuleInfo({ sipDispatchRuleId, rule, trunkIds: ['ST_1'] }));
+    }
+    assert.equal((await scene.call('SIP/CreateSIPInboundTrunk', { trunk: { numbers: ['+2'] } })).status, 200);
+    const again = await scene.call('SIP/CreateSIPInboundTrunk', { trunk: { numbers: ['+1'] } });
+    assert.match(again.json.msg, /"<new>" and "ST_1"/);
+    const direct = { rule: { dispatch_rule_direct: { room_name: 'b' } }, trunk_ids: ['ST_2'] };
+    assert.equal((await scene.call('SIP/CreateSIPDispatchRule', { dispatch_rule: direct })).status, 200);
+    const repair = { sip_dispatch_rule_id: 'SDR_1', update: { trunk_ids: { set: ['ST_3'] } } };
+    assert.equal((await scene.call('SIP/UpdateSIPDispatchRule', repair)).status, 200);
+  }));
+
 test('a transfer goes to the worker of the call', () =>
   run(async (scene) => {
     const asked: InternalTransferSIPParticipantRequest[] = [];
@@ -160,7 +199,7 @@ test('a transfer goes to the worker of the call', () =>
     });
     const transfer = (participant_identity: string, transfer_to: string) =>
       scene.call('SIP/TransferSIPParticipant', { room_name: 'meeting', participant_identity, transfer_to });
-    assert.equal((await transfer('phone', 'sip:bob@example.com')).status, 200);
+    assert.deepEqual((await transfer('phone', 'sip:bob@example.com')).json, {});
     assert.deepEqual([asked[0]?.transferTo, asked[0]?.ringingTimeout?.seconds], ['<sip:bob@example.com>', 30n]);
     assert.equal((await transfer('phone', 'bob')).json.code, 'invalid_argument');
     assert.equal((await transfer('alice', 'tel:+1')).json.msg, 'no SIP session associated with participant');

@@ -43,7 +43,7 @@ export class SipCalls implements SipQuestions {
     const calledNumber = request.calledNumber || call.to.user;
     const rule = matchDispatchRule(trunk, rules, { callingNumber, calledNumber, pin, noPin });
     if (rule === undefined) return new EvaluateSIPDispatchRulesResponse({ sipTrunkId, result: RESULT.DROP });
-    return evaluate({ call, trunk, rule, pin, extraAttributes });
+    return evaluate({ call, trunk, askedTrunkId: request.sipTrunkId, rule, pin, extraAttributes });
   }
 
   /** The worker may know the trunk already, from authenticating the call. */

@@ -25,7 +25,7 @@ test('calls, errors and streams are labelled as livekit does it', async () => {
     'livekit_psrpc_request_time_ms_count{role="client",kind="rpc",service="Room",method="SendData"} 1',
     'livekit_psrpc_error_total{role="client",kind="rpc",service="Room",method="SendData",error_code="deadline_exceeded"} 1',
     'livekit_psrpc_error_total{role="client",kind="multirpc",service="Room",method="SendData",error_code="unavailable"} 1',
-    'livekit_psrpc_bytes_total{role="client",kind="rpc",service="Room",method="SendData",direction="tx"} 80',
+    'livekit_psrpc_bytes_total{role="client",kind="rpc",service="Room",method="SendData",direction="rx"} 80',
     'livekit_psrpc_bytes_total{role="client",kind="stream",service="Room",method="SendData",direction="tx"} 9',
     'livekit_psrpc_stream_count{role="client",service="Room",method="SendData"} 1',
     'livekit_psrpc_claim_wait_time_ms_count{service="Room",method="SendData",outcome="lost_to_peer"} 1',

@@ -45,13 +45,11 @@ export class RpcMetrics implements RpcObserver {
     'method',
     'error_code',
   ]);
-  readonly #bytes = counter('livekit_psrpc_bytes_total', 'Bytes of messages: rx came in, tx went out', [
-    'role',
-    'kind',
-    'service',
-    'method',
-    'direction',
-  ]);
+  readonly #bytes = counter(
+    'livekit_psrpc_bytes_total',
+    'Bytes of messages: rx of requests, tx of answers; of streams what came in and what went out',
+    ['role', 'kind', 'service', 'method', 'direction'],
+  );
   readonly #received = counter('livekit_psrpc_requests_received_total', 'Requests that came in', ['service', 'method']);
   readonly #expired = counter('livekit_psrpc_requests_expired_total', 'Requests that came in after their time', [
     'service',
@@ -88,8 +86,10 @@ export class RpcMetrics implements RpcObserver {
   requestDone(labels: CallLabels, { ms, bytesIn, bytesOut, error, responses }: CallOutcome): void {
     const { role, service, method } = labels;
     const kind = labels.kind === 'multi' ? 'multirpc' : 'rpc';
-    this.#bytes.inc({ role, kind, service, method, direction: 'rx' }, bytesIn);
-    this.#bytes.inc({ role, kind, service, method, direction: 'tx' }, bytesOut);
+    // As livekit does: `rx` is the request and `tx` the answer, on both sides.
+    const [request, answer] = role === 'server' ? [bytesIn, bytesOut] : [bytesOut, bytesIn];
+    this.#bytes.inc({ role, kind, service, method, direction: 'rx' }, request);
+    this.#bytes.inc({ role, kind, service, method, direction: 'tx' }, answer);
     const failed = labels.kind === 'multi' ? responses === 0 : error !== undefined;
     if (failed) this.#errors.inc({ role, kind, service, method, error_code: error ?? 'unavailable' });
     else this.#requestTime.observe({ role, kind, service, method }, ms);

@@ -43,6 +43,12 @@ export function pinAndRoom({ rule }: SIPDispatchRuleInfo): { pin: string; room: 
   }
 }
 
+/** As `checkRuleConflicts`, of this one with itself and with each of the others. */
+export function checkRuleAmong(rule: SIPDispatchRuleInfo, others: Iterable<SIPDispatchRuleInfo>): void {
+  checkRuleConflicts([rule]);
+  for (const other of others) checkRuleConflicts([other, rule]);
+}
+
 /** Throws `invalid_argument` where two rules are for the same trunk, numbers and PIN. */
 export function checkRuleConflicts(rules: Iterable<SIPDispatchRuleInfo>): void {
   const known = new Map<string, SIPDispatchRuleInfo>();

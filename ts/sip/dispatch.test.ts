@@ -32,7 +32,7 @@ const call: InboundCall = {
 const chosen = (rules: SIPDispatchRuleInfo[], of: Partial<typeof caller> = {}, by: typeof trunk | undefined = trunk) =>
   matchDispatchRule(by, rules, { ...caller, ...of })?.sipDispatchRuleId;
 const meet = (of: SIPDispatchRuleInfo, more: { pin?: string; extraAttributes?: Record<string, string> } = {}) =>
-  evaluate({ call, trunk, rule: of, pin: '', extraAttributes: {}, ...more });
+  evaluate({ call, trunk, askedTrunkId: '', rule: of, pin: '', extraAttributes: {}, ...more });
 
 test('rules for the same trunk, numbers and PIN contradict each other', () => {
   const text = { code: 'invalid_argument', message: /already exists in dispatch rule "SDR_1" "<blank name>"$/ };
@@ -119,6 +119,18 @@ test('an accepted call has an identity, attributes and the settings of its trunk
     'sip.trunkPhoneNumber': '+15550199',
   });
   assert.deepEqual([told.headers, told.enabledFeatures], [{ 'X-A': 'b' }, [SIPFeature.KRISP_ENABLED]]);
+});
+
+test('a call by a trunk that is gone keeps the name of that trunk', () => {
+  const told = evaluate({
+    call,
+    trunk: undefined,
+    askedTrunkId: 'ST_gone',
+    rule: rule('SDR_1'),
+    pin: '',
+    extraAttributes: {},
+  });
+  assert.deepEqual([told.sipTrunkId, told.participantAttributes['sip.trunkID']], ['', 'ST_gone']);
 });
 
 test('a hidden number is in no field, and its identity stays the same', () => {

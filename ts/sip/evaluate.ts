@@ -16,13 +16,16 @@ export const RESULT = { ACCEPT: 1, REQUEST_PIN: 2, REJECT: 3, DROP: 4 } as const
 export interface Evaluated {
   readonly call: InboundCall;
   readonly trunk: SIPInboundTrunkInfo | undefined;
+  /** What the worker took the trunk for; empty where it did not say. */
+  readonly askedTrunkId: string;
   readonly rule: SIPDispatchRuleInfo;
   readonly pin: string;
   readonly extraAttributes: Readonly<Record<string, string>>;
 }
 
 /** Throws `permission_denied` for a wrong PIN. */
-export function evaluate({ call, trunk, rule, pin, extraAttributes }: Evaluated): EvaluateSIPDispatchRulesResponse {
+export function evaluate(asked: Evaluated): EvaluateSIPDispatchRulesResponse {
+  const { call, trunk, rule, pin, extraAttributes } = asked;
   const sipTrunkId = trunk?.sipTrunkId ?? '';
   const media = mediaOf(trunk, rule);
   const response = new EvaluateSIPDispatchRulesResponse({
@@ -49,7 +52,7 @@ export function evaluate({ call, trunk, rule, pin, extraAttributes }: Evaluated)
     ...rule.attributes,
     ...extraAttributes,
     [ATTRIBUTES.callId]: call.id,
-    [ATTRIBUTES.trunkId]: sipTrunkId,
+    [ATTRIBUTES.trunkId]: trunk?.sipTrunkId ?? asked.askedTrunkId,
     ...caller.attributes,
     [ATTRIBUTES.ruleId]: rule.sipDispatchRuleId,
   };

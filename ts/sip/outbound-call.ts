@@ -156,4 +156,4 @@ function attributesOf(
 const MAX_DISPLAY_NAME_BYTES = 128;
 const COUNTRIES = new Intl.DisplayNames(['en'], { type: 'region', fallback: 'none' });
 /** Regions that have a code and are no countries. */
-const NO_COUNTRIES: ReadonlySet<string> = new Set(['EU', 'EZ', 'QO', 'UN', 'XA', 'XB', 'ZZ']);
+const NO_COUNTRIES: ReadonlySet<string> = new Set(['EU', 'QO', 'XA', 'XB', 'ZZ']);

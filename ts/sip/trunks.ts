@@ -102,6 +102,11 @@ export function updateMedia(holder: MediaHolder, update: Partial<MediaHolder>): 
   holder.mediaEncryption = holder.media?.encryption ?? 0;
 }
 
+/** As `checkTrunkConflicts`, of this one with each of the others: what is wrong among those is not its fault. */
+export function checkTrunkAmong(trunk: SIPInboundTrunkInfo, others: Iterable<SIPInboundTrunkInfo>): void {
+  for (const other of others) checkTrunkConflicts([other, trunk]);
+}
+
 /**
  * Throws `invalid_argument` where two trunks would claim the same call: the same called number, and the same caller or
  * none in particular.
