@@ -133,7 +133,6 @@ before(async () => {
 });
 
 after(async () => {
-  await calls?.end();
   await cluster?.stop();
 });
 

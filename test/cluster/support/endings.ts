@@ -11,5 +11,9 @@ export function atEnd(end: () => Promise<void> | void): () => void {
 export async function endAll(): Promise<void> {
   const all = [...endings];
   endings.clear();
-  await Promise.allSettled(all.map((end) => end()));
+  // What hangs in ending, too, must not hold up the rest.
+  const patience = new Promise((resolve) => setTimeout(resolve, PATIENCE_MS).unref());
+  await Promise.race([Promise.allSettled(all.map((end) => end())), patience]);
 }
+
+const PATIENCE_MS = 5_000;
