@@ -194,7 +194,15 @@ describe('psrpc with the Go library', { skip: 'missing' in built ? built.missing
     test('and stream until we close', async () => {
       const stream = await client.openStream(Signal.RelaySignal, 'ND_go');
       await peer.event('stream');
+      // Its answer has to be here first: the Go side would otherwise find the stream closed while it sends.
+      const answered = new Promise<bigint>((resolve) =>
+        stream.listen(
+          ({ seq }) => resolve(seq),
+          () => {},
+        ),
+      );
       await stream.send(new RelaySignalRequest({ seq: 1n }));
+      assert.equal(await answered, 1n);
       stream.close();
       assert.equal(await peer.event('streamEnd'), 'stream closed');
       await assert.rejects(client.openStream(Signal.RelaySignal, 'ND_none', { timeoutMs: 200 }), {

@@ -166,13 +166,24 @@ export class NodeLease {
     const { keyspace } = this.#parts;
     const found = decode(await keyspace.get(ERA_KEY));
     const emptied = found === undefined || (known && found !== this.#era);
-    if (emptied) await keyspace.set(SETTLING_KEY, '1', { ttlMs: known ? SETTLING_MS : NEWBORN_MS });
+    if (emptied) await this.#settle(known);
     if (found !== undefined) return { era: found, emptied };
     const own = newGuid('ERA_');
     if (await keyspace.set(ERA_KEY, own, { onlyIfAbsent: true })) return { era: own, emptied };
     const others = decode(await keyspace.get(ERA_KEY));
     if (others === undefined) throw new Error('the keyspace was emptied just now');
     return { era: others, emptied };
+  }
+
+  /** The first who knew the keyspace before says how long; each further one found it emptied later than it was. */
+  async #settle(known: boolean): Promise<void> {
+    const { keyspace } = this.#parts;
+    if (!known) {
+      await keyspace.set(SETTLING_KEY, NEWBORN, { ttlMs: NEWBORN_MS, onlyIfAbsent: true });
+      return;
+    }
+    if (decode(await keyspace.get(SETTLING_KEY)) === EMPTIED) return;
+    await keyspace.set(SETTLING_KEY, EMPTIED, { ttlMs: SETTLING_MS });
   }
 
   async #nextEpoch(former: number): Promise<number> {
@@ -203,7 +214,9 @@ export const LEASE_MS = 4000;
 export const RENEW_MS = 1000;
 /** What is left of the lease when this node stops trusting it, for clocks that run at different speeds. */
 export const VALID_MS = LEASE_MS - 500;
-/** Longer than any right from before can last. */
-export const SETTLING_MS = VALID_MS + 500;
+/** Longer than any right from before can last: each was renewed before the keyspace was emptied. */
+export const SETTLING_MS = VALID_MS + 100;
+const EMPTIED = 'emptied';
+const NEWBORN = 'newborn';
 /** Enough for all nodes that Redis can hear; whoever finds a keyspace empty can't tell a new one from an emptied one. */
 const NEWBORN_MS = 1500;

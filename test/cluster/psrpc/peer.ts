@@ -5,6 +5,9 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
+/** Of one event, once the program runs. */
+const EVENT_LIMIT_MS = 20_000;
+
 const SOURCE = fileURLToPath(new URL('.', import.meta.url));
 
 /** A call that the Go program is to make. */
@@ -72,7 +75,14 @@ export class Peer {
   event(name: string): Promise<unknown> {
     const at = this.#events.findIndex(({ event }) => event === name);
     if (at >= 0) return Promise.resolve(this.#events.splice(at, 1)[0]?.value);
-    return new Promise((heard) => this.#waiting.push({ event: name, heard }));
+    return new Promise((resolve, reject) => {
+      const late = setTimeout(() => reject(new Error(`the Go program did not tell ${name}`)), EVENT_LIMIT_MS);
+      const heard = (value: unknown) => {
+        clearTimeout(late);
+        resolve(value);
+      };
+      this.#waiting.push({ event: name, heard });
+    });
   }
 
   /** How many events of this name nobody asked for. */
