@@ -98,6 +98,28 @@ function addDoctor(root: Command): void {
     });
 }
 
+function addPlan(root: Command): void {
+  root
+    .command('plan')
+    .description('say what machines a workload needs: sluice plan "40 rooms x 8 people 720p + 500 viewers, 2 regions"')
+    .argument('<words...>', 'rooms of people, presenters, viewers or listeners, with codec and picture size')
+    .option('--profile <file>', 'measured by `npm run bench -- plan --measure`, instead of the built-in one')
+    .option('--cores <number>', 'of each machine; what is not given is as in the profile')
+    .option('--memory <GiB>', 'of each machine')
+    .option('--gbit <number>', 'of its network card (default: 10)')
+    .option('--udp-ports <number>', 'in the range for media; 0 with rtc.udp_port (default: 10001)')
+    .option('--files <number>', 'that the server may open (default: 65536)')
+    .option('--headroom <percent>', 'that stays free on each machine (default: 30)')
+    .option('--layout <layout>', 'speaker: one large picture and small ones; grid: all alike (default: speaker)')
+    .option('--join-seconds <seconds>', 'within which everybody joins (default: 60)')
+    .option('--hours <number>', 'of a day at which the rooms are full (default: 24)')
+    .option('--json', 'print one JSON object')
+    .action(async (words: string[], flags: object) => {
+      const { printPlan } = await import('./plan/command.ts');
+      printPlan(words.join(' '), flags, print);
+    });
+}
+
 function addFleetCommands(root: Command): void {
   const listNodes = root.command('list-nodes').description('list the nodes of the cluster');
   addFlags(listNodes);
@@ -154,6 +176,7 @@ function program(): Command {
       return createJoinToken(settleFlags(flags).config, flags, print);
     });
   addDoctor(root);
+  addPlan(root);
   addFleetCommands(root);
   root
     .command('help-verbose')
