@@ -1,5 +1,5 @@
 /**
- * The families of checks: `node test/run.mjs all|unit|rust|e2e|spread|network|cluster|check`. Stops at the first family that fails, with
+ * The families of checks: `node test/run.mjs all|unit|rust|instructions|e2e|spread|network|cluster|check`. Stops at the first family that fails, with
  * its exit code; the test runners' own closing lines stay on the screen.
  */
 import { readdirSync } from 'node:fs';
@@ -78,6 +78,10 @@ const families = {
     // What a test that failed half-way left open must not hold its file up.
     nodeTests(files('test/cluster', '.test.ts'), 1, {}, ['--test-force-exit']);
   },
+  /** Instructions and allocations per packet, against what they may be. */
+  instructions() {
+    run(process.execPath, ['bench/instructions/run.mjs']);
+  },
   build() {
     run('npm', ['run', 'build']);
     run(process.execPath, ['dist/main.js', '--version']);
@@ -85,8 +89,8 @@ const families = {
 };
 
 const plans = {
-  all: ['rust', 'unit', 'e2e', 'spread', 'network', 'cluster'],
-  check: ['format', 'types', 'clippy', 'rust', 'unit', 'e2e', 'spread', 'network', 'cluster', 'build'],
+  all: ['rust', 'instructions', 'unit', 'e2e', 'spread', 'network', 'cluster'],
+  check: ['format', 'types', 'clippy', 'rust', 'instructions', 'unit', 'e2e', 'spread', 'network', 'cluster', 'build'],
 };
 
 installPackages();

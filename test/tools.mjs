@@ -4,6 +4,8 @@ import { spawnSync } from 'node:child_process';
 const TOOLS = [
   { program: 'chromium', packages: ['chromium'] },
   { program: 'redis-server', packages: ['redis-server'] },
+  // For the counts of `bench/instructions`; the C library's symbols are needed by it.
+  { program: 'valgrind', packages: ['valgrind', 'libc6-dbg'] },
   // A clock that is wrong, for the cluster tests.
   { program: 'faketime', packages: ['faketime'] },
   // For the network tests: namespaces, firewalls, a browser's trust, and a TURN server and client of others.
