@@ -52,7 +52,7 @@ const families = {
   unit() {
     installTools(['redis-server']);
     buildAddon('dev');
-    nodeTests(files('ts', '.test.ts'), 2);
+    nodeTests([...files('ts', '.test.ts'), ...files('bench', '.test.ts')], 2);
   },
   async e2e() {
     await prepareEndToEnd();

@@ -1,0 +1,50 @@
+/** The full set: every scenario, with files of everything. */
+
+import { join } from 'node:path';
+import { measureFloor } from './measure/floor.ts';
+import { writeCsv, writeJson, writePlots } from './report/files.ts';
+import { ProgressLine } from './report/progress.ts';
+import type { Result } from './report/result.ts';
+import { header, notes, table } from './report/table.ts';
+import { loadScenario, scenarioNames } from './scenario/load.ts';
+import { runScenario } from './scenario/run.ts';
+import type { Setup } from './setup.ts';
+
+export interface NightlyOptions {
+  out: string;
+  pairs?: number;
+  seconds?: number;
+  print(line: string): void;
+  say(line: string): void;
+}
+
+/** A scenario that fails is told and the others run; rejects at the end. Files are written after each. */
+export async function nightly(options: NightlyOptions, setup: Setup, signal: AbortSignal): Promise<void> {
+  const { out, print, say, pairs = PAIRS, seconds } = options;
+  const folder = join(out, new Date().toISOString().slice(0, 19).replaceAll(':', '-'));
+  const floor = await measureFloor(setup.load, signal);
+  const results: Result[] = [];
+  const failed: string[] = [];
+  for (const name of scenarioNames()) {
+    const scenario = loadScenario(name, seconds === undefined ? [] : [`seconds=${seconds}`]);
+    // Those that take minutes each say one; they stay with what they say.
+    scenario.pairs = scenario.pairs === 1 ? 1 : pairs;
+    try {
+      const result = await runScenario(scenario, setup, floor, new ProgressLine(), signal);
+      results.push(result);
+      const head = results.length === 1 ? [...header(result), ''] : [];
+      print([...head, `${name}: ${scenario.description}`, ...table(result), ...notes(result), ''].join('\n'));
+      writePlots(folder, result);
+      writeJson(join(folder, `${name}.json`), result);
+      writeCsv(join(folder, 'all.csv'), results);
+    } catch (error) {
+      signal.throwIfAborted();
+      failed.push(name);
+      print(`${name} failed: ${(error as Error).message}\n`);
+    }
+  }
+  say(`wrote ${folder}`);
+  if (failed.length > 0) throw new Error(`failed: ${failed.join(', ')}`);
+}
+
+const PAIRS = 5;

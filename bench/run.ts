@@ -1,0 +1,152 @@
+/** The command line of the benchmarks: `npm run bench -- <scenario> …`. The only file of them that ends the process. */
+
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { Command, InvalidArgumentError } from 'commander';
+import { describeFloor, measureFloor } from './measure/floor.ts';
+import { describeMachine, machine } from './measure/machine.ts';
+import { loadProgram } from './measure/program.ts';
+import { nightly } from './nightly.ts';
+import { writeCsv, writeJson, writePlots } from './report/files.ts';
+import { ProgressLine } from './report/progress.ts';
+import { header, notes, table } from './report/table.ts';
+import { loadScenario, ScenarioError, scenarioNames } from './scenario/load.ts';
+import { runScenario } from './scenario/run.ts';
+import { setUp } from './setup.ts';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+interface Options {
+  compare: string[];
+  pairs?: number;
+  seconds?: number;
+  set: string[];
+  mux?: boolean;
+  bwe?: boolean;
+  floor?: boolean;
+  loopback?: boolean;
+  json?: string;
+  csv?: string;
+  plots?: string;
+}
+
+const print = (line: string) => process.stdout.write(`${line}\n`);
+const say = (line: string) => process.stderr.write(`${line}\n`);
+
+/** Runs what has to be cleaned up after, also on Ctrl-C and when it throws. */
+async function withSetup(
+  options: Pick<Options, 'compare' | 'loopback'>,
+  run: (setup: Awaited<ReturnType<typeof setUp>>, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const controller = new AbortController();
+  const stop = (signal: NodeJS.Signals) => {
+    if (controller.signal.aborted) process.exit(130);
+    controller.abort(new Error(`stopped by ${signal}`));
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
+  const setup = await setUp({ compare: options.compare, loopback: options.loopback === true, say });
+  // Also where the second signal, or an exception that nobody expected, ends the process.
+  process.once('exit', setup.close);
+  try {
+    await run(setup, controller.signal);
+  } finally {
+    setup.close();
+  }
+}
+
+async function bench(name: string, options: Options): Promise<void> {
+  const scenario = loadScenario(name, overrides(options));
+  await withSetup(options, async (setup, signal) => {
+    const floor = options.floor ? await measureFloor(setup.load, signal) : undefined;
+    const result = await runScenario(scenario, setup, floor, new ProgressLine(), signal);
+    print([`\n${scenario.name}: ${scenario.description}`, ...header(result), '', ...table(result), ''].join('\n'));
+    for (const note of notes(result)) print(note);
+    if (options.json !== undefined) writeJson(options.json, result);
+    if (options.csv !== undefined) writeCsv(options.csv, [result]);
+    if (options.plots !== undefined) for (const file of writePlots(options.plots, result)) say(`wrote ${file}`);
+  });
+}
+
+/** What the short options stand for goes last, so that it wins. */
+function overrides({ set, pairs, seconds, mux, bwe }: Options): string[] {
+  const short: [string, unknown][] = [
+    ['pairs', pairs],
+    ['seconds', seconds],
+    ['server.mux', mux],
+    ['server.sendSideBwe', bwe],
+  ];
+  return [...set, ...short.flatMap(([key, value]) => (value === undefined ? [] : [`${key}=${value}`]))];
+}
+
+function collect(value: string, former: string[]): string[] {
+  return [...former, value];
+}
+
+function number(text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new InvalidArgumentError('expected a number above 0');
+  return value;
+}
+
+function withOptions(command: Command): Command {
+  return command
+    .option('--compare <server>', 'livekit-server=PATH (or LIVEKIT_SERVER), mediasoup; several times', collect, [])
+    .option('--pairs <n>', 'measurements of each server', number)
+    .option('--seconds <n>', 'length of a measurement', number)
+    .option('--loopback', 'no network namespaces, even as root');
+}
+
+const program = new Command('npm run bench --').showHelpAfterError();
+
+withOptions(program.command('run <scenario>', { isDefault: true }))
+  .description('measure a scenario (the default command)')
+  .option('--set <key=value>', 'another value in the scenario, as in groups.viewers.count=50', collect, [])
+  .option('--mux', 'one UDP port for all media, with every server')
+  .option('--bwe', 'send-side bandwidth estimation, with every server')
+  .option('--floor', 'measure what is possible here first, and tell figures as a share of it')
+  .option('--json <file>', 'write everything that was seen')
+  .option('--csv <file>', 'write a line per measurement')
+  .option('--plots <folder>', 'write plots (SVG)')
+  .action(bench);
+
+program
+  .command('list')
+  .description('the scenarios')
+  .action(() => {
+    const width = Math.max(...scenarioNames().map((name) => name.length));
+    for (const name of scenarioNames()) print(`${name.padEnd(width)}  ${loadScenario(name).description}`);
+  });
+
+program
+  .command('limit')
+  .description('what this machine can do at most: sealing, sending and receiving alone')
+  .option('--json <file>', 'write it to a file')
+  .action(async (options: { json?: string }) => {
+    const floor = await measureFloor(loadProgram(say), new AbortController().signal);
+    for (const line of [...describeMachine(machine()), '', ...describeFloor(floor)]) print(line);
+    if (options.json !== undefined) writeJson(options.json, { machine: machine(), floor });
+  });
+
+withOptions(program.command('nightly'))
+  .description('all scenarios, five pairs each, with files into a folder')
+  .option('--out <folder>', 'where to', `${ROOT}target/bench-results`)
+  .action(async (options: Options & { out: string }) => {
+    await withSetup(options, (setup, signal) => nightly({ ...options, print, say }, setup, signal));
+  });
+
+program
+  .command('ci')
+  .description('instructions and allocations per packet against their budgets: the same on every machine')
+  .allowUnknownOption()
+  .argument('[args...]')
+  .action((args: string[]) => {
+    const run = spawnSync(process.execPath, [`${ROOT}bench/instructions/run.mjs`, ...args], { stdio: 'inherit' });
+    process.exitCode = run.status ?? 1;
+  });
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  say(error instanceof ScenarioError ? error.message : `bench: ${(error as Error).message}`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,29 @@
+/** The load generator's request, as JSON on its standard input. */
+
+import type { Scenario } from './schema.ts';
+
+export type Target =
+  | { kind: 'livekit'; url: string; apiKey: string; apiSecret: string }
+  /** What an adapter serves for servers without signaling of their own. */
+  | { kind: 'direct'; url: string };
+
+export interface LoadRequest {
+  target: Target;
+  seed: number;
+  threads: number;
+  seconds: number;
+  warmupSeconds: number;
+  singlePeerConnection: boolean;
+  srtp: Scenario['srtp'];
+  scenario: object;
+}
+
+export function loadRequest(scenario: Scenario, target: Target): LoadRequest {
+  const { name, seed, threads, seconds, warmupSeconds, singlePeerConnection, srtp } = scenario;
+  const { rooms, join, churn, layerSwitch, slow } = scenario;
+  const groups = Object.entries(scenario.groups)
+    .filter(([, group]) => group.count > 0)
+    .map(([group, rest]) => ({ name: group, ...rest }));
+  const load = { name, rooms, groups, join, churn, layerSwitch, slow };
+  return { target, seed, threads, seconds, warmupSeconds, singlePeerConnection, srtp, scenario: load };
+}

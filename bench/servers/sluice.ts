@@ -1,0 +1,34 @@
+/** Sluice as users run it, with as many media threads as the scenario says. */
+
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { stringify } from 'yaml';
+import { install, isBuilt } from './install.ts';
+import { freePort } from './port.ts';
+import { commonConfig, launched, livekitTarget, type ServerKind } from './server.ts';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+/** Builds it where it never was; `say` hears of that, and of builds that are older than their sources. */
+export function sluice(say: (line: string) => void): ServerKind {
+  if (!isBuilt()) {
+    say('Sluice is not built: running npm run build, which takes minutes');
+    execFileSync('npm', ['run', 'build'], { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit'] });
+  }
+  const copy = install();
+  for (const doubt of copy.doubts) say(`note: ${doubt}`);
+  const { version } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')) as { version: string };
+  return {
+    name: 'Sluice',
+    version,
+    async start(network, settings, signal) {
+      const port = await freePort(network);
+      const config = commonConfig(network, settings, port);
+      Object.assign(config.rtc as object, { workers: settings.workers });
+      const child = network.spawn('server', process.execPath, [copy.main, '--config-body', stringify(config)]);
+      return launched({ name: 'Sluice', child, port, target: livekitTarget(network, port) }, signal);
+    },
+    close: () => copy.remove(),
+  };
+}
