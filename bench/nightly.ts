@@ -1,7 +1,6 @@
 /** The full set: every scenario, with files of everything. */
 
 import { join } from 'node:path';
-import { measureFloor } from './measure/floor.ts';
 import { writeCsv, writeJson, writePlots } from './report/files.ts';
 import { ProgressLine } from './report/progress.ts';
 import type { Result } from './report/result.ts';
@@ -22,7 +21,6 @@ export interface NightlyOptions {
 export async function nightly(options: NightlyOptions, setup: Setup, signal: AbortSignal): Promise<void> {
   const { out, print, say, pairs = PAIRS, seconds } = options;
   const folder = join(out, new Date().toISOString().slice(0, 19).replaceAll(':', '-'));
-  const floor = await measureFloor(setup.load, signal);
   const results: Result[] = [];
   const failed: string[] = [];
   for (const name of scenarioNames()) {
@@ -30,7 +28,7 @@ export async function nightly(options: NightlyOptions, setup: Setup, signal: Abo
     // Those that take minutes each say one; they stay with what they say.
     scenario.pairs = scenario.pairs === 1 ? 1 : pairs;
     try {
-      const result = await runScenario(scenario, setup, floor, new ProgressLine(), signal);
+      const result = await runScenario(scenario, setup, true, new ProgressLine(), signal);
       results.push(result);
       const head = results.length === 1 ? [...header(result), ''] : [];
       print([...head, `${name}: ${scenario.description}`, ...table(result), ...notes(result), ''].join('\n'));

@@ -12,7 +12,7 @@ import { ProgressLine } from './report/progress.ts';
 import { header, notes, table } from './report/table.ts';
 import { loadScenario, ScenarioError, scenarioNames } from './scenario/load.ts';
 import { runScenario } from './scenario/run.ts';
-import { setUp } from './setup.ts';
+import { networkOf, setUp } from './setup.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
@@ -34,9 +34,9 @@ const print = (line: string) => process.stdout.write(`${line}\n`);
 const say = (line: string) => process.stderr.write(`${line}\n`);
 
 /** Runs what has to be cleaned up after, also on Ctrl-C and when it throws. */
-async function withSetup(
-  options: Pick<Options, 'compare' | 'loopback'>,
-  run: (setup: Awaited<ReturnType<typeof setUp>>, signal: AbortSignal) => Promise<void>,
+async function guarded<T extends { close(): void }>(
+  make: () => T | Promise<T>,
+  run: (made: T, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const controller = new AbortController();
   const stop = (signal: NodeJS.Signals) => {
@@ -44,26 +44,41 @@ async function withSetup(
     controller.abort(new Error(`stopped by ${signal}`));
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
-  const setup = await setUp({ compare: options.compare, loopback: options.loopback === true, say });
+  const made = await make();
   // Also where the second signal, or an exception that nobody expected, ends the process.
-  process.once('exit', setup.close);
+  process.once('exit', () => made.close());
   try {
-    await run(setup, controller.signal);
+    controller.signal.throwIfAborted();
+    await run(made, controller.signal);
   } finally {
-    setup.close();
+    made.close();
   }
 }
 
 async function bench(name: string, options: Options): Promise<void> {
   const scenario = loadScenario(name, overrides(options));
-  await withSetup(options, async (setup, signal) => {
-    const floor = options.floor ? await measureFloor(setup.load, signal) : undefined;
-    const result = await runScenario(scenario, setup, floor, new ProgressLine(), signal);
+  await guarded(setUpFor(options), async (setup, signal) => {
+    const result = await runScenario(scenario, setup, options.floor === true, new ProgressLine(), signal);
     print([`\n${scenario.name}: ${scenario.description}`, ...header(result), '', ...table(result), ''].join('\n'));
     for (const note of notes(result)) print(note);
     if (options.json !== undefined) writeJson(options.json, result);
     if (options.csv !== undefined) writeCsv(options.csv, [result]);
     if (options.plots !== undefined) for (const file of writePlots(options.plots, result)) say(`wrote ${file}`);
+  });
+}
+
+function setUpFor({ compare, loopback }: Pick<Options, 'compare' | 'loopback'>) {
+  return () => setUp({ compare, loopback: loopback === true, say });
+}
+
+/** Of the machine alone: neither a server nor a scenario. */
+async function limit(options: { json?: string; loopback?: boolean }): Promise<void> {
+  const make = () => networkOf(options.loopback === true, say);
+  await guarded(make, async (network, signal) => {
+    const [about, floor] = [machine(), await measureFloor(loadProgram(say), network, signal)];
+    for (const line of [...describeMachine(about), `network   ${network.kind}`, '', ...describeFloor(floor)])
+      print(line);
+    if (options.json !== undefined) writeJson(options.json, { machine: about, floor });
   });
 }
 
@@ -121,17 +136,14 @@ program
   .command('limit')
   .description('what this machine can do at most: sealing, sending and receiving alone')
   .option('--json <file>', 'write it to a file')
-  .action(async (options: { json?: string }) => {
-    const floor = await measureFloor(loadProgram(say), new AbortController().signal);
-    for (const line of [...describeMachine(machine()), '', ...describeFloor(floor)]) print(line);
-    if (options.json !== undefined) writeJson(options.json, { machine: machine(), floor });
-  });
+  .option('--loopback', 'no network namespaces, even as root')
+  .action(limit);
 
 withOptions(program.command('nightly'))
   .description('all scenarios, five pairs each, with files into a folder')
   .option('--out <folder>', 'where to', `${ROOT}target/bench-results`)
   .action(async (options: Options & { out: string }) => {
-    await withSetup(options, (setup, signal) => nightly({ ...options, print, say }, setup, signal));
+    await guarded(setUpFor(options), (setup, signal) => nightly({ ...options, print, say }, setup, signal));
   });
 
 program

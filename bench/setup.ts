@@ -51,7 +51,8 @@ export async function setUp({ compare, loopback: wanted, say }: SetupOptions): P
   }
 }
 
-function networkOf(wanted: boolean, say: (line: string) => void): Network {
+/** A cable where it can be had; says so where not. */
+export function networkOf(wanted: boolean, say: (line: string) => void): Network {
   const reason = wanted ? undefined : whyLoopback();
   if (reason !== undefined) say(`note: servers and load meet on loopback: ${reason}`);
   return wanted || reason !== undefined ? loopback() : cable();

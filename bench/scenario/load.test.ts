@@ -69,6 +69,14 @@ test('what was set wins over the file', () => {
   assert.equal(scenario.server.mux, true);
 });
 
+test('a group that is not there is not made by accident', () => {
+  assert.equal(
+    complaint(SMALL, ['groups.poeple.count=3']),
+    '--set groups.poeple: there is no such group; there is people',
+  );
+  assert.equal(readScenario('small', SMALL, ['groups.more={count: 3}']).groups.more?.count, 3);
+});
+
 test('what is set without a value is refused', () => {
   assert.match(complaint(SMALL, ['groups.people.count']), /^--set groups\.people\.count: expected key=value/);
 });

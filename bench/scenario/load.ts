@@ -58,6 +58,7 @@ function apply(raw: Record<string, unknown>, override: string): void {
     throw new ScenarioError(`--set ${override}: expected key=value, as in groups.viewers.count=50`);
   }
   const keys = path.split('.');
+  refuseNewGroup(raw, keys);
   let node = raw;
   for (const key of keys.slice(0, -1)) {
     const child = Object.hasOwn(node, key) ? node[key] : undefined;
@@ -66,6 +67,13 @@ function apply(raw: Record<string, unknown>, override: string): void {
     node = next;
   }
   node[keys.at(-1) ?? ''] = parseYaml(text, `--set ${override}`);
+}
+
+/** Of a name that is misspelt; a group that is new altogether is set as a whole. */
+function refuseNewGroup({ groups }: Record<string, unknown>, [section, name = '', ...rest]: string[]): void {
+  if (section !== 'groups' || rest.length === 0 || !isMap(groups) || Object.hasOwn(groups, name)) return;
+  const guess = nearest(name, Object.keys(groups)) ?? Object.keys(groups).join(', ');
+  throw new ScenarioError(`--set groups.${name}: there is no such group; there is ${guess}`);
 }
 
 function complain(name: string, issue: z.core.$ZodIssue): string[] {

@@ -1,7 +1,6 @@
 /** Runs a scenario with all servers and puts what was seen together. */
 
-import type { Floor } from '../measure/floor.ts';
-import { floorOf } from '../measure/floor.ts';
+import { floorLoad, floorUs, measureFloor } from '../measure/floor.ts';
 import { machine } from '../measure/machine.ts';
 import { measure } from '../measure/measure.ts';
 import type { Measurement } from '../measure/measurement.ts';
@@ -14,11 +13,11 @@ import { digits } from '../report/table.ts';
 import type { Setup } from '../setup.ts';
 import type { Scenario } from './schema.ts';
 
-/** Rejects when the signal fires, or when no measurement succeeds. */
+/** Rejects when the signal fires, or when no measurement succeeds. The floor comes first, where there is one. */
 export async function runScenario(
   scenario: Scenario,
   setup: Setup,
-  floor: Floor | undefined,
+  withFloor: boolean,
   progress: ProgressLine,
   signal: AbortSignal,
 ): Promise<Result> {
@@ -30,6 +29,9 @@ export async function runScenario(
     onProgress: (step: Parameters<ProgressLine['handle']>[0]) => progress.handle(step),
   };
   const before = machine();
+  const shape = withFloor ? floorLoad(scenario) : undefined;
+  progress.begin(`[${scenario.name}] floor`);
+  const floor = shape === undefined ? undefined : await measureFloor(load, network, signal, shape);
   const { pairs, failures } = await measurePairs(
     servers,
     scenario,
@@ -55,7 +57,7 @@ export async function runScenario(
     scenario,
     columns: compare(pairs, names),
     floor: floor ?? null,
-    floorUs: floor === undefined ? null : floorOf(floor, scenario),
+    floorUs: floor === undefined || shape === undefined ? null : floorUs(floor, shape),
     failures,
     pairs,
   };

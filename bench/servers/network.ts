@@ -13,6 +13,8 @@ export interface Network {
   kind: 'veth' | 'loopback';
   /** Address of the server. */
   host: string;
+  /** Where the load is. */
+  far: { host: string; namespace?: string };
   /** What a server's own port range is set to. */
   ports: { first: number; last: number };
   /** Interface that has `host`. */
@@ -38,6 +40,7 @@ export function loopback(): Network {
   return {
     kind: 'loopback',
     host: '127.0.0.1',
+    far: { host: '127.0.0.1' },
     // Below the ports that the kernel gives to clients, which are on the same address.
     ports: { first: 20_000, last: 30_000 },
     device: 'lo',
@@ -54,6 +57,7 @@ export function cable(): Network {
   const network: Network = {
     kind: 'veth',
     host: SERVER,
+    far: { host: LOAD, namespace: names.load },
     ports: { first: 50_000, last: 60_000 },
     device: DEVICE,
     spawn: (end, program, args, options = {}) => spawn('ip', ['netns', 'exec', names[end], program, ...args], options),
