@@ -9,8 +9,10 @@ import { loadProgram } from './measure/program.ts';
 import { nightly } from './nightly.ts';
 import { writeCsv, writeJson, writePlots } from './report/files.ts';
 import { ProgressLine } from './report/progress.ts';
+import { rampTable } from './report/ramp-table.ts';
 import { header, notes, table } from './report/table.ts';
 import { loadScenario, ScenarioError, scenarioNames } from './scenario/load.ts';
+import { parseVariation, runRamp } from './scenario/ramp.ts';
 import { runScenario } from './scenario/run.ts';
 import { networkOf, setUp } from './setup.ts';
 
@@ -71,6 +73,20 @@ function setUpFor({ compare, loopback }: Pick<Options, 'compare' | 'loopback'>) 
   return () => setUp({ compare, loopback: loopback === true, say });
 }
 
+async function ramp(name: string, options: Options & { vary: string }): Promise<void> {
+  const { key, values } = parseVariation(options.vary);
+  const set = overrides(options);
+  // What is wrong with a step is known before the first.
+  for (const value of values) loadScenario(name, [...set, `${key}=${value}`]);
+  await guarded(setUpFor(options), async (setup, signal) => {
+    const about = machine();
+    const ramps = await runRamp(name, options.vary, set, setup, new ProgressLine(), signal);
+    for (const line of [`\n${name}: ${key}`, ...describeMachine(about)]) print(line);
+    for (const one of ramps) print(['', ...rampTable(one)].join('\n'));
+    if (options.json !== undefined) writeJson(options.json, { machine: about, ramps });
+  });
+}
+
 /** Of the machine alone: neither a server nor a scenario. */
 async function limit(options: { json?: string; loopback?: boolean }): Promise<void> {
   const make = () => networkOf(options.loopback === true, say);
@@ -111,18 +127,28 @@ function withOptions(command: Command): Command {
     .option('--loopback', 'no network namespaces, even as root');
 }
 
+function withChanges(command: Command): Command {
+  return command
+    .option('--set <key=value>', 'another value in the scenario, as in groups.viewers.count=50', collect, [])
+    .option('--mux', 'one UDP port for all media, with every server')
+    .option('--bwe', 'send-side bandwidth estimation, with every server');
+}
+
 const program = new Command('npm run bench --').showHelpAfterError();
 
-withOptions(program.command('run <scenario>', { isDefault: true }))
+withChanges(withOptions(program.command('run <scenario>', { isDefault: true })))
   .description('measure a scenario (the default command)')
-  .option('--set <key=value>', 'another value in the scenario, as in groups.viewers.count=50', collect, [])
-  .option('--mux', 'one UDP port for all media, with every server')
-  .option('--bwe', 'send-side bandwidth estimation, with every server')
   .option('--floor', 'measure what is possible here first, and tell figures as a share of it')
   .option('--json <file>', 'write everything that was seen')
   .option('--csv <file>', 'write a line per measurement')
   .option('--plots <folder>', 'write plots (SVG)')
   .action(bench);
+
+withChanges(withOptions(program.command('ramp <scenario>')))
+  .description('more and more of something, until an objective breaks')
+  .requiredOption('--vary <key=values>', 'what grows, as in groups.viewers.count=25,50,100,200')
+  .option('--json <file>', 'write everything that was seen')
+  .action(ramp);
 
 program
   .command('list')

@@ -18,6 +18,8 @@ export interface CpuSpent {
   /** These two add up to `seconds`; the kernel tells them apart by samples at its ticks. */
   userSeconds: number;
   systemSeconds: number;
+  /** Share of the time that the busiest thread was on a core; of those that live. */
+  busiestThread: number;
 }
 
 /** Of all processes of a tree; megabytes of 1,000,000 bytes. */
@@ -53,16 +55,18 @@ export function cpuBetween(before: CpuMark, after: CpuMark): CpuSpent {
     systemTicks += system - start.system;
   }
   const ended = [...before.threads.keys()].some((thread) => !after.threads.has(thread));
-  let nanoseconds = 0;
-  for (const [thread, spent] of after.threads) nanoseconds += spent - (before.threads.get(thread) ?? 0);
+  const threads = [...after.threads].map(([thread, spent]) => spent - (before.threads.get(thread) ?? 0));
+  const nanoseconds = threads.reduce((sum, spent) => sum + spent, 0);
+  const wallSeconds = (after.atMs - before.atMs) / 1_000;
   const coarse = (userTicks + systemTicks) / USER_HZ;
   const seconds = ended || nanoseconds === 0 ? coarse : nanoseconds / 1e9;
   const userShare = userTicks + systemTicks === 0 ? 0 : userTicks / (userTicks + systemTicks);
   return {
-    wallSeconds: (after.atMs - before.atMs) / 1_000,
+    wallSeconds,
     seconds,
     userSeconds: seconds * userShare,
     systemSeconds: seconds * (1 - userShare),
+    busiestThread: Math.max(0, ...threads) / 1e9 / wallSeconds,
   };
 }
 

@@ -79,6 +79,7 @@ export const FIGURES = {
     ...rated,
     of: (m) => coresOf(window(m).seconds, m),
   },
+  busiestThread: { title: 'its busiest thread', unit: '%', ...rated, of: (m) => 100 * window(m).busiestThread },
   cpuPerParticipant: {
     title: 'CPU per participant',
     unit: '% of a core',
@@ -138,8 +139,9 @@ export const FIGURES = {
   dataLossPercent: { title: 'data lost', unit: '%', of: ({ load }) => lossOf(load.data.lost, load.data.received) },
   nacks: { title: 'NACKs sent', unit: '/s', of: ({ load }) => (load.feedback.nacksSent ?? 0) / load.seconds },
   plis: { title: 'PLIs at publishers', unit: '/s', of: ({ load }) => (load.feedback.plisReceived ?? 0) / load.seconds },
+  packetsIn: { title: 'packets in', unit: '/s', of: ({ load }) => load.packets.sent / load.seconds },
   loadCores: { title: 'the load itself', unit: 'cores', of: ({ load }) => load.load.cpuSeconds / load.seconds },
-  loadBusiest: { title: 'its busiest thread', unit: '%', of: ({ load }) => load.load.busiestThread * 100 },
+  loadBusiest: { title: "the load's busiest thread", unit: '%', of: ({ load }) => load.load.busiestThread * 100 },
   othersCores: { title: 'everything else on the machine', unit: 'cores', of: (m) => m.others.busyCores },
 } satisfies Record<string, Figure>;
 

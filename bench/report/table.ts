@@ -93,12 +93,13 @@ function srtpOf({ pairs }: Result): string {
   return [...(names.size > 1 ? suites : names)].join(', ');
 }
 
-function align(rows: string[][]): string[] {
+/** The first column to the left, the others to the right. */
+export function align(rows: string[][], between = '   '): string[] {
   const widths = (rows[0] ?? []).map((_, index) => Math.max(...rows.map((row) => (row[index] ?? '').length)));
   return rows.map((row) =>
     row
       .map((cell, index) => (index === 0 ? cell.padEnd(widths[index] ?? 0) : cell.padStart(widths[index] ?? 0)))
-      .join('   ')
+      .join(between)
       .trimEnd(),
   );
 }

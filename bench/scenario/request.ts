@@ -2,10 +2,13 @@
 
 import type { Scenario } from './schema.ts';
 
-export type Target =
-  | { kind: 'livekit'; url: string; apiKey: string; apiSecret: string }
-  /** What an adapter serves for servers without signaling of their own. */
-  | { kind: 'direct'; url: string };
+/** Where clients join, and the key pair that makes their tokens. */
+export interface Target {
+  kind: 'livekit';
+  url: string;
+  apiKey: string;
+  apiSecret: string;
+}
 
 export interface LoadRequest {
   target: Target;

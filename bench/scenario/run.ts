@@ -29,8 +29,8 @@ export async function runScenario(
     onProgress: (step: Parameters<ProgressLine['handle']>[0]) => progress.handle(step),
   };
   const before = machine();
+  if (withFloor) progress.begin(`[${scenario.name}] floor`);
   const shape = withFloor ? floorLoad(scenario) : undefined;
-  progress.begin(`[${scenario.name}] floor`);
   const floor = shape === undefined ? undefined : await measureFloor(load, network, signal, shape);
   const { pairs, failures } = await measurePairs(
     servers,

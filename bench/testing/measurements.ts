@@ -16,7 +16,13 @@ export interface Special {
 export function measurement(special: Special = {}): Measurement {
   const { server = 'Sluice', cpuSeconds = 1, received = 100_000, joinP50 = 20 } = special;
   const { saturated = false, joinsFailed = 0, otherCores = 0 } = special;
-  const spent = { wallSeconds: 10, seconds: cpuSeconds, userSeconds: cpuSeconds / 4, systemSeconds: cpuSeconds * 0.75 };
+  const spent = {
+    wallSeconds: 10,
+    seconds: cpuSeconds,
+    userSeconds: cpuSeconds / 4,
+    systemSeconds: cpuSeconds * 0.75,
+    busiestThread: cpuSeconds / 20,
+  };
   const nothing = { p50: null, p95: null, p99: null, p999: null, max: null };
   return {
     server,
