@@ -10,7 +10,7 @@ import { nightly } from './nightly.ts';
 import { writeCsv, writeJson, writePlots } from './report/files.ts';
 import { ProgressLine } from './report/progress.ts';
 import { rampTable } from './report/ramp-table.ts';
-import { header, notes, table } from './report/table.ts';
+import { header, notes, table, threadLines } from './report/table.ts';
 import { loadScenario, ScenarioError, scenarioNames } from './scenario/load.ts';
 import { parseVariation, runRamp } from './scenario/ramp.ts';
 import { runScenario } from './scenario/run.ts';
@@ -62,7 +62,7 @@ async function bench(name: string, options: Options): Promise<void> {
   await guarded(setUpFor(options), async (setup, signal) => {
     const result = await runScenario(scenario, setup, options.floor === true, new ProgressLine(), signal);
     print([`\n${scenario.name}: ${scenario.description}`, ...header(result), '', ...table(result), ''].join('\n'));
-    for (const note of notes(result)) print(note);
+    for (const line of [...threadLines(result), ...notes(result)]) print(line);
     if (options.json !== undefined) writeJson(options.json, result);
     if (options.csv !== undefined) writeCsv(options.csv, [result]);
     if (options.plots !== undefined) for (const file of writePlots(options.plots, result)) say(`wrote ${file}`);

@@ -7,7 +7,7 @@ import type { Network } from '../servers/network.ts';
 import { end, type RunningServer, type ServerKind } from '../servers/server.ts';
 import { type LoadEvent, type LoadReport, type Progress, runLoad } from './load.ts';
 import type { Measurement } from './measurement.ts';
-import { type CpuMark, cpuBetween, type Memory, machineCpu, markCpu, memoryOf } from './proc.ts';
+import { type CpuMark, coresByThread, cpuBetween, type Memory, machineCpu, markCpu, memoryOf } from './proc.ts';
 import { Sampler } from './sampler.ts';
 
 export interface Bench {
@@ -73,6 +73,7 @@ class Watch {
   readonly #memory: { idle?: Memory; settled?: Memory; end?: Memory } = {};
   readonly #cpu: { idle?: CpuMark; settled?: CpuMark; measuring?: CpuMark; measured?: CpuMark } = {};
   readonly #machine: { before?: ReturnType<typeof machineCpu>; after?: ReturnType<typeof machineCpu> } = {};
+  #threads: Record<string, number> = {};
   readonly #times = { settled: 0, measuring: 0, measured: 0 };
 
   constructor(pid: number) {
@@ -97,13 +98,14 @@ class Watch {
     if (event === 'measured') {
       this.#cpu.measured = markCpu(this.#pid);
       this.#machine.after = machineCpu();
+      if (this.#cpu.measuring) this.#threads = coresByThread(this.#pid, this.#cpu.measuring, this.#cpu.measured);
       this.#memory.end = memoryOf(this.#pid);
     }
     if (event === 'settled' || event === 'measuring' || event === 'measured') this.#times[event] = this.#sampler.now();
   }
 
   /** Throws where the load left a line out. */
-  seen(load: LoadReport): Pick<Measurement, 'memory' | 'cpu' | 'others' | 'curve'> {
+  seen(load: LoadReport): Pick<Measurement, 'memory' | 'cpu' | 'threads' | 'others' | 'curve'> {
     const { idle, settled, end: last } = this.#memory;
     const cpu = this.#cpu;
     const { before, after } = this.#machine;
@@ -126,6 +128,7 @@ class Watch {
     return {
       memory: { idle, settled, end: last },
       cpu: { joining: cpuBetween(cpu.idle, cpu.settled), window },
+      threads: this.#threads,
       others: {
         busyCores: Math.max(0, busy) / window.wallSeconds,
         stolenCores: (after.stolenSeconds - before.stolenSeconds) / window.wallSeconds,

@@ -13,6 +13,8 @@ export interface Measurement {
   memory: { idle: Memory; settled: Memory; end: Memory };
   /** From the first join until everybody was there, and while measuring. */
   cpu: { joining: CpuSpent; window: CpuSpent };
+  /** Of the server while measuring, by the names of its threads; in cores. */
+  threads: Record<string, number>;
   /** What neither the server nor the load took of the machine while measuring; in cores. */
   others: { busyCores: number; stolenCores: number };
   load: LoadReport;

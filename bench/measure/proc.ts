@@ -70,6 +70,19 @@ export function cpuBetween(before: CpuMark, after: CpuMark): CpuSpent {
   };
 }
 
+/** Time on a core between two marks by the names of threads, in cores, the busiest first; only of those that live. */
+export function coresByThread(root: number, before: CpuMark, after: CpuMark): Record<string, number> {
+  const cores = new Map<string, number>();
+  for (const pid of tree(root)) {
+    for (const thread of list(`/proc/${pid}/task`).map(Number)) {
+      const spent = (after.threads.get(thread) ?? 0) - (before.threads.get(thread) ?? 0);
+      const name = read(`/proc/${pid}/task/${thread}/comm`).trim();
+      cores.set(name, (cores.get(name) ?? 0) + spent / 1e6 / (after.atMs - before.atMs));
+    }
+  }
+  return Object.fromEntries([...cores].sort(([, one], [, other]) => other - one));
+}
+
 /** PSS walks all pages of the process and holds its memory map up meanwhile: not while something is being measured. */
 export function memoryOf(root: number): Memory {
   let [rssKb, pssKb] = [0, 0];

@@ -116,6 +116,12 @@ export const FIGURES = {
     ...less,
     of: (m) => ratio(m.cpu.joining.seconds * 1_000, m.participants),
   },
+  joinsPerCpuSecond: {
+    title: 'joins per CPU second',
+    unit: '',
+    better: 'more',
+    of: (m) => ratio(m.participants, m.cpu.joining.seconds),
+  },
   joinsFailed: { title: 'joins that failed', unit: '', of: (m) => m.load.joins.failed },
   delayP50: { title: 'forward delay, p50', unit: 'ms', ...rated, of: (m) => m.load.delayMs.p50 },
   delayP95: { title: 'forward delay, p95', unit: 'ms', ...rated, of: (m) => m.load.delayMs.p95 },

@@ -9,7 +9,7 @@ import { csv } from './files.ts';
 import { roundStep } from './plots/parts.ts';
 import { plots } from './plots.ts';
 import type { Result } from './result.ts';
-import { digits, header, notes, table } from './table.ts';
+import { digits, header, notes, table, threadLines } from './table.ts';
 
 function result(...theirs: Special[]): Result {
   const pairs = theirs.map((special) => [measurement(), measurement({ server: 'other', ...special })]);
@@ -36,6 +36,11 @@ test('a row has medians, least and greatest, and the ratio', () => {
 test('the floor is a share of each figure', () => {
   const row = table(result({ cpuSeconds: 10 })).at(-1);
   assert.match(row ?? '', /^share of the floor \(7\.50 µs\) +75 % +8 %$/);
+});
+
+test('threads that took anything are named, from the measurement in the middle', () => {
+  const lines = threadLines(result({ cpuSeconds: 8 }, { cpuSeconds: 20 }, { cpuSeconds: 4 }));
+  assert.deepEqual(lines, ['cores by thread, Sluice: worker 0.05', 'cores by thread, other: worker 0.40']);
 });
 
 test('a ratio that is refused is a dash, and a note says why', () => {

@@ -38,6 +38,17 @@ export function table(result: Result, keys: readonly FigureKey[] = result.scenar
   return align(rows);
 }
 
+/** Which threads of each server the CPU went to, in its middle measurement; none that took less than a hundredth. */
+export function threadLines({ columns, pairs }: Result): string[] {
+  return columns.flatMap(({ server }) => {
+    const own = pairs.flat().filter((measurement) => measurement.server === server);
+    own.sort((one, other) => one.cpu.window.seconds - other.cpu.window.seconds);
+    const threads = Object.entries(own[Math.floor(own.length / 2)]?.threads ?? {});
+    const shown = threads.filter(([, cores]) => cores >= 0.01).map(([name, cores]) => `${name} ${cores.toFixed(2)}`);
+    return shown.length === 0 ? [] : [`cores by thread, ${server}: ${shown.join(', ')}`];
+  });
+}
+
 /** What has to be known before a figure is believed, then why ratios are missing. */
 export function notes(result: Result): string[] {
   const warnings = result.columns.flatMap(({ server, warnings: found }) => found.map((text) => `${server}: ${text}`));

@@ -34,6 +34,7 @@ export function measurement(special: Special = {}): Measurement {
       end: { rssMb: 72, pssMb: 61 },
     },
     cpu: { joining: spent, window: spent },
+    threads: { worker: cpuSeconds / 20, other: 0.001 },
     others: { busyCores: otherCores, stolenCores: 0 },
     load: {
       seconds: 10,
