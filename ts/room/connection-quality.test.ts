@@ -17,7 +17,7 @@ test('the mean opinion runs from 1 to 4.5', () => {
   assert.ok(Math.abs(meanOpinion(80) - 4.024) < 1e-9);
 });
 
-test('each participant is told its own quality and that of those it receives, when anything changed', async () => {
+test('each participant is told its own quality and that of those it receives, when any of these changed', async () => {
   const scene = new Scene();
   const alice = await scene.active('alice');
   const bob = await scene.active('bob');
@@ -42,10 +42,7 @@ test('each participant is told its own quality and that of those it receives, wh
       [alice.sid, ConnectionQuality.LOST],
     ],
   );
-  assert.deepEqual(
-    stranger.sink.last('connectionQuality').updates.map(({ participantSid }) => participantSid),
-    [stranger.sid],
-  );
+  assert.equal(stranger.sink.all('connectionQuality').length, 0);
   assert.equal(bob.sink.all('connectionQuality').length, 1);
   await scene.clock.advance(10_000);
   assert.equal(bob.sink.all('connectionQuality').length, 1);

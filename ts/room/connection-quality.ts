@@ -1,4 +1,4 @@
-/** How good each participant's connection is (livekit-facts 4.12), told each 5 s where anything changed. */
+/** How good each participant's connection is (livekit-facts 4.12), told each 5 s to those whom a change concerns. */
 
 import { ConnectionQuality, ConnectionQualityInfo, ConnectionQualityUpdate } from '@livekit/protocol';
 import type { TrackMetrics } from '../metrics/tracks.ts';
@@ -32,17 +32,24 @@ export class ConnectionQualities {
   #update(): void {
     const active = [...this.#judged()].filter(({ participant }) => participant.active);
     const now = new Map<string, ConnectionQualityInfo>();
+    const told = new Map<string, ConnectionQuality>();
+    const changed = new Set<string>();
     for (const one of active) {
       const info = judge(one);
-      now.set(one.participant.sid, info);
+      const { sid } = one.participant;
+      now.set(sid, info);
+      told.set(sid, info.quality);
+      if (info.quality !== this.#told.get(sid)) changed.add(sid);
       this.#metrics.judged(info.quality, info.score);
     }
-    const changed = active.some(({ participant: { sid } }) => now.get(sid)?.quality !== this.#told.get(sid));
-    this.#told = new Map([...now].map(([sid, info]) => [sid, info.quality]));
-    if (!changed) return;
+    this.#told = told;
+    if (changed.size === 0) return;
     for (const { participant, outbox, subscribedSids } of active) {
       if (!participant.gates.connectionQuality) continue;
-      const updates = [participant.sid, ...subscribedSids].flatMap((sid) => now.get(sid) ?? []);
+      const concerned = [participant.sid, ...subscribedSids];
+      // In a room of thousands somebody's quality always changes: only those hear of it whom it concerns.
+      if (!concerned.some((sid) => changed.has(sid))) continue;
+      const updates = concerned.flatMap((sid) => now.get(sid) ?? []);
       outbox.send({ case: 'connectionQuality', value: new ConnectionQualityUpdate({ updates }) });
     }
   }

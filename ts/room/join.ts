@@ -1,6 +1,6 @@
 /** Lets a client into a room (livekit-facts 3.1): join response first, then everything else in its order. */
 
-import { JoinResponse, type ParticipantInfo } from '@livekit/protocol';
+import type { JoinResponse } from '@livekit/protocol';
 import { mayPublish } from '../auth/grants.ts';
 import { RpcError } from '../lib/rpc-error.ts';
 import type { JoinFailure } from '../metrics/connections.ts';
@@ -10,6 +10,7 @@ import type { JoinParams, SignalSession, SignalSink } from './contracts.ts';
 import { iceServers } from './ice-servers.ts';
 import type { Member } from './member.ts';
 import type { Room } from './room.ts';
+import { SealedJoin } from './sealed.ts';
 import { Session } from './session.ts';
 
 /** Rejects where the room is full or ended, no ports are left, or the client went away meanwhile. */
@@ -74,20 +75,18 @@ async function openTransports(member: Member): Promise<void> {
 
 /** The first message; only after it others may follow. */
 function welcome(context: RoomContext, room: Room, member: Member): void {
-  const others = room.visibleInfos(member);
-  member.outbox.send({ case: 'join', value: joinResponse(context, room, member, others) });
-  member.feed.open(others);
+  member.outbox.send({ case: 'join', value: joinResponse(context, room, member) });
+  member.feed.open();
   member.participant.moveTo({ name: 'joined' });
   member.tokens.start();
 }
 
-function joinResponse(context: RoomContext, room: Room, member: Member, others: ParticipantInfo[]): JoinResponse {
+function joinResponse(context: RoomContext, room: Room, member: Member): JoinResponse {
   const { participant, negotiation } = member;
   const { serverInfo, config, clock } = context;
-  const response = new JoinResponse({
+  const data = {
     room: room.snapshot(),
     participant: participant.info(),
-    otherParticipants: others,
     iceServers: iceServers(config, {
       participantSid: participant.sid,
       now: clock.now(),
@@ -103,7 +102,8 @@ function joinResponse(context: RoomContext, room: Room, member: Member, others: 
     enabledPublishCodecs: member.codecs.listed,
     // A client that is led elsewhere first learns where.
     fastPublish: mayPublish(participant.grant) && member.transports.preference === 'any',
-  });
+  };
+  const response = new SealedJoin(data, room.encodeOthers(member));
   if (member.clientConfiguration !== undefined) response.clientConfiguration = member.clientConfiguration;
   return response;
 }

@@ -13,6 +13,7 @@ import { maySubscribe } from '../auth/grants.ts';
 import { newParticipantSid } from '../lib/guid.ts';
 import type { MediaParticipantId, WorkerId } from '../media/commands.ts';
 import type { CandidatePreference, Negotiation, NegotiationOptions } from '../negotiate/types.ts';
+import type { Announcements } from './announcements.ts';
 import { Background } from './background.ts';
 import {
   addressRules,
@@ -46,6 +47,7 @@ import { Transports } from './transports.ts';
 
 /** What a member asks of and tells its room. */
 export interface MemberObserver {
+  infoChanged(member: Member): void;
   stateChanged(member: Member, from: ParticipantState['name']): void;
   permissionChanged(member: Member): void;
   profileChanged(member: Member): void;
@@ -69,6 +71,8 @@ export interface MemberTerms {
   codecs: readonly EnabledCodec[];
   syncStreams: boolean;
   playoutDelay: boolean;
+  /** What everybody in the room was told. */
+  announcements: Announcements;
 }
 
 export class Member {
@@ -120,7 +124,7 @@ export class Member {
     this.codecs = new ClientCodecs(terms.codecs, this.#rules);
     this.outbox = new Outbox(sink);
     this.dataSubscriptions = new DataSubscriptions(this.outbox);
-    this.feed = new ParticipantFeed(this.participant.sid, this.outbox, clock.now);
+    this.feed = new ParticipantFeed(this.participant.sid, this.outbox, terms.announcements);
     this.responses = new RequestResponses(this.participant, this.outbox);
     this.publications = this.#makePublications();
     this.subscriptions = this.#makeSubscriptions(params, terms);
@@ -246,6 +250,7 @@ export class Member {
     const tracks = () => this.publications.infos();
     const dataTracks = () => this.dataTracks.all();
     return new Participant(seed, tracks, dataTracks, {
+      infoChanged: () => this.#observer.infoChanged(this),
       stateChanged: (from) => {
         figures.stateChanged(this.participant, from);
         this.#observer.stateChanged(this, from);

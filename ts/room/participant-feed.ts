@@ -1,35 +1,29 @@
-import { ParticipantInfo, ParticipantInfo_State, ParticipantUpdate, type SignalResponse } from '@livekit/protocol';
+import { type ParticipantInfo, ParticipantUpdate } from '@livekit/protocol';
 import type { ParticipantSid } from '../lib/ids.ts';
+import type { Announcements } from './announcements.ts';
 import type { Outbox } from './outbox.ts';
-
-interface Told {
-  identity: string;
-  version: number;
-  state: ParticipantInfo_State;
-  at: number;
-}
+import type { SharedUpdate } from './shared-update.ts';
 
 /**
- * What one client has been told about the participants of its room. Nothing is told before the join response, stale
- * versions never are, and hidden participants are told to nobody but themselves.
+ * What one client is told about the participants of its room. Nothing is told before the join response, stale versions
+ * never are, and hidden participants are told to nobody but themselves.
  */
 export class ParticipantFeed {
   readonly #self: ParticipantSid;
   readonly #outbox: Outbox;
-  readonly #now: () => number;
-  /** Least recently told first. */
-  readonly #told = new Map<string, Told>();
+  readonly #announcements: Announcements;
+  /** Versions by sid that this client alone was told, ahead of everybody; least recently told first. */
+  readonly #ahead = new Map<string, number>();
   #queue: ParticipantInfo[] | undefined = [];
 
-  constructor(self: ParticipantSid, outbox: Outbox, now: () => number) {
+  constructor(self: ParticipantSid, outbox: Outbox, announcements: Announcements) {
     this.#self = self;
     this.#outbox = outbox;
-    this.#now = now;
+    this.#announcements = announcements;
   }
 
-  /** The join response named these; what changed meanwhile is told now. */
-  open(named: readonly ParticipantInfo[]): void {
-    for (const info of named) this.#remember(info);
+  /** The join response is out, with everybody as of now; what came in before may be older, and is told now. */
+  open(): void {
     const queued = this.#queue ?? [];
     this.#queue = undefined;
     this.tell(queued);
@@ -45,57 +39,54 @@ export class ParticipantFeed {
     this.#outbox.send({ case: 'update', value: new ParticipantUpdate({ participants: fresh }) });
   }
 
-  /** The same for an update to many: sent as it is unless this client must not see all of it. */
-  tellShared(update: SignalResponse, infos: readonly ParticipantInfo[]): void {
-    if (this.#queue !== undefined || infos.some((info) => this.#stale(info) || this.#hiddenFrom(info))) {
-      this.tell(infos);
-      return;
-    }
-    for (const info of infos) this.#remember(info);
-    this.#outbox.sendShared(update);
+  /** An update to everybody: sent as it is unless this client must not see all of it. */
+  tellShared({ message, infos }: SharedUpdate): void {
+    if (this.#queue !== undefined || this.#overtook(infos)) this.tell(infos);
+    else this.#outbox.sendShared(message);
   }
 
   /** Tells about a participant unless this version, or a later one, was told: its media must not come first. */
   ensureTold(info: ParticipantInfo): void {
     if (this.#queue !== undefined) return;
-    const told = this.#told.get(info.sid);
-    if (told === undefined || told.version < info.version) this.tell([info]);
+    if (this.#told(info.sid) < info.version) this.tell([info]);
   }
 
-  /** Participants whose leave was told after `since`: a client that lost its socket may not have heard. */
-  disconnectedSince(since: number): ParticipantInfo[] {
-    const missed: ParticipantInfo[] = [];
-    for (const [sid, { identity, version, state, at }] of this.#told) {
-      if (at < since || state !== ParticipantInfo_State.DISCONNECTED) continue;
-      missed.push(new ParticipantInfo({ sid, identity, version, state }));
+  /** Whether any of what everybody is told now is older than what this client knows; what catches up is let go. */
+  #overtook(infos: readonly ParticipantInfo[]): boolean {
+    if (this.#ahead.size === 0) return false;
+    let overtook = false;
+    for (const { sid, version } of infos) {
+      const told = this.#ahead.get(sid);
+      if (told === undefined) continue;
+      if (told > version) overtook = true;
+      else this.#ahead.delete(sid);
     }
-    return missed.reverse();
+    return overtook;
   }
 
   #accepts(info: ParticipantInfo): boolean {
-    if (this.#stale(info) || this.#hiddenFrom(info)) return false;
+    if (info.version < this.#told(info.sid) || this.#hiddenFrom(info)) return false;
     this.#remember(info);
     return true;
   }
 
-  #stale(info: ParticipantInfo): boolean {
-    const told = this.#told.get(info.sid);
-    return told !== undefined && info.version < told.version;
+  #told(sid: string): number {
+    return Math.max(this.#ahead.get(sid) ?? 0, this.#announcements.version(sid));
   }
 
   #hiddenFrom(info: ParticipantInfo): boolean {
     return info.permission?.hidden === true && info.sid !== this.#self;
   }
 
-  #remember(info: ParticipantInfo): void {
-    const { sid, identity, version, state } = info;
-    this.#told.delete(sid);
-    this.#told.set(sid, { identity, version, state, at: this.#now() });
-    if (this.#told.size <= REMEMBERED) return;
-    const [oldest] = this.#told.keys();
-    if (oldest !== undefined) this.#told.delete(oldest);
+  #remember({ sid, version }: ParticipantInfo): void {
+    if (version <= this.#announcements.version(sid)) return;
+    this.#ahead.delete(sid);
+    this.#ahead.set(sid, version);
+    if (this.#ahead.size <= REMEMBERED) return;
+    const [oldest] = this.#ahead.keys();
+    if (oldest !== undefined) this.#ahead.delete(oldest);
   }
 }
 
-/** Participants whose last told version is kept, per client; more cost memory, fewer let more stale updates through. */
+/** Participants whose version is kept per client beyond what everybody knows; more cost memory, fewer let stale updates through. */
 const REMEMBERED = 128;

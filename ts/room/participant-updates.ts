@@ -3,12 +3,14 @@
  * mere presence in batches.
  */
 
-import { ParticipantInfo, ParticipantInfo_State, ParticipantUpdate, SignalResponse } from '@livekit/protocol';
+import { ParticipantInfo, ParticipantInfo_State } from '@livekit/protocol';
 import type { Identity } from '../lib/ids.ts';
+import { Announcements } from './announcements.ts';
 import type { Clock, Timer } from './clock.ts';
 import type { CloseReason } from './close-reason.ts';
 import type { Participant } from './participant.ts';
 import type { ParticipantFeed } from './participant-feed.ts';
+import { sharedUpdates } from './shared-update.ts';
 
 /** A client that is told. */
 export interface UpdateReceiver {
@@ -30,6 +32,7 @@ interface Change {
 }
 
 export class ParticipantUpdates {
+  readonly announcements = new Announcements();
   readonly #clock: Clock;
   readonly #roster: UpdateRoster;
   /** Bytes per message at about which a batch is split. */
@@ -58,7 +61,10 @@ export class ParticipantUpdates {
     const { identity } = participant;
     const current = this.#roster.current(identity);
     // What a replaced session still has to say would undo the news of the one that holds its identity.
-    if (current !== undefined && current !== participant) return [];
+    if (current !== undefined && current !== participant) {
+      this.announcements.forget(participant.sid);
+      return [];
+    }
     const change: Change = { info, closeReason: participant.closeReason, synthetic: false };
     const queued = this.#batch.get(identity);
     const changes: Change[] = [];
@@ -86,32 +92,16 @@ export class ParticipantUpdates {
   }
 
   #send(changes: Change[]): void {
-    const all = this.#split(changes.map((change) => change.info));
-    const real = changes.filter((change) => !change.synthetic && change.closeReason !== 'duplicateIdentity');
+    const all = sharedUpdates(infosOf(changes), this.#targetSize);
+    const real = changes.filter((change) => !replaced(change));
     // Clients that follow identities need not be told that a session ended where another goes on.
-    const byIdentity = real.length === changes.length ? all : this.#split(real.map((change) => change.info));
+    const byIdentity = real.length === changes.length ? all : sharedUpdates(infosOf(real), this.#targetSize);
     for (const { participant, feed } of this.#roster.receivers()) {
-      const chunks = participant.gates.identityReconnect ? byIdentity : all;
-      for (const { update, infos } of chunks) feed.tellShared(update, infos);
+      const updates = participant.gates.identityReconnect ? byIdentity : all;
+      for (const update of updates) feed.tellShared(update);
     }
-  }
-
-  #split(infos: ParticipantInfo[]): { update: SignalResponse; infos: ParticipantInfo[] }[] {
-    const chunks: ParticipantInfo[][] = [];
-    let chunk: ParticipantInfo[] = [];
-    let size = 0;
-    for (const info of infos) {
-      const bytes = infos.length === 1 ? 0 : info.toBinary().length;
-      if (chunk.length > 0 && this.#targetSize > 0 && size + bytes > this.#targetSize) {
-        chunks.push(chunk);
-        chunk = [];
-        size = 0;
-      }
-      chunk.push(info);
-      size += bytes;
-    }
-    if (chunk.length > 0) chunks.push(chunk);
-    return chunks.map((participants) => ({ update: updateOf(participants), infos: participants }));
+    const now = this.#clock.now();
+    for (const change of changes) this.announcements.add(change.info, now, replaced(change));
   }
 
   /** The room ends: nobody needs to hear who leaves it. */
@@ -123,8 +113,12 @@ export class ParticipantUpdates {
   }
 }
 
-function updateOf(participants: ParticipantInfo[]): SignalResponse {
-  return new SignalResponse({ message: { case: 'update', value: new ParticipantUpdate({ participants }) } });
+function infosOf(changes: readonly Change[]): ParticipantInfo[] {
+  return changes.map(({ info }) => info);
+}
+
+function replaced({ synthetic, closeReason }: Change): boolean {
+  return synthetic || closeReason === 'duplicateIdentity';
 }
 
 /** How long a change of mere presence may wait; longer saves messages in rooms where many come and go. */

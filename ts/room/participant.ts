@@ -2,7 +2,7 @@ import {
   type ClientInfo,
   type DataTrackInfo,
   DisconnectReason,
-  ParticipantInfo,
+  type ParticipantInfo,
   ParticipantInfo_State,
   type ParticipantPermission,
   type TrackInfo,
@@ -12,6 +12,7 @@ import type { Identity, ParticipantSid } from '../lib/ids.ts';
 import { type CloseReason, disconnectReason } from './close-reason.ts';
 import { mergeAttributes, type ProfileUpdate } from './metadata.ts';
 import { type ProtocolGates, protocolGates } from './protocol-gates.ts';
+import { SealedInfo } from './sealed.ts';
 
 export type SessionClaims = Claims & { video: VideoGrant };
 
@@ -23,6 +24,8 @@ export type ParticipantState =
   | { name: 'disconnected'; reason: CloseReason };
 
 export interface ParticipantObserver {
+  /** The next `info()` differs from the last. */
+  infoChanged(): void;
   stateChanged(from: ParticipantState['name']): void;
   /** What it may do changed; others have not heard of it yet. */
   permissionChanged(): void;
@@ -162,6 +165,7 @@ export class Participant {
   /** What `info` shows changed: the next one has a higher version. */
   invalidate(): void {
     this.#info = undefined;
+    this.#observer.infoChanged();
   }
 
   /** As others see it; the same object until something changes, never to be modified. */
@@ -173,7 +177,7 @@ export class Participant {
   #buildInfo(version: number): ParticipantInfo {
     const claims = this.#claims;
     const reason = this.closeReason;
-    return new ParticipantInfo({
+    return new SealedInfo({
       sid: this.sid,
       identity: this.identity,
       name: claims.name,

@@ -71,6 +71,7 @@ async function lastDataSequence({ engine, log }: RoomContext, member: Member): P
 /** What the client missed, in the order it needs it. */
 function tell(context: RoomContext, room: Room, member: Member, seen: { lastMessageSeq: number; since: number }): void {
   const { participant, outbox, feed, tokens } = member;
+  const { gates } = participant;
   const { serverInfo, config, clock } = context;
   if (understandsReconnectResponse(participant.client)) {
     const value = new ReconnectResponse({
@@ -84,7 +85,7 @@ function tell(context: RoomContext, room: Room, member: Member, seen: { lastMess
     });
     if (member.clientConfiguration !== undefined) value.clientConfiguration = member.clientConfiguration;
     outbox.send({ case: 'reconnect', value });
-    const missed = participant.gates.disconnectedUpdates ? feed.disconnectedSince(seen.since) : [];
+    const missed = gates.disconnectedUpdates ? room.departedSince(seen.since, gates.identityReconnect) : [];
     if (missed.length > 0) {
       outbox.send({ case: 'update', value: new ParticipantUpdate({ participants: missed }) });
     }

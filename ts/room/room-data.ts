@@ -22,6 +22,8 @@ export class RoomData {
   readonly #room: MediaRoomId;
   readonly #peers = new Map<MediaParticipantId, DataPeer>();
   readonly #nonces = new Set<string>();
+  /** Peers of the room on each worker. */
+  readonly #onWorker = new Map<WorkerId, number>();
   #workers: WorkerId[] = [];
   #sinks: string[] = [];
 
@@ -38,7 +40,9 @@ export class RoomData {
   }
 
   add(peer: DataPeer): void {
+    const { worker } = peer.negotiation;
     this.#peers.set(peer.mediaId, peer);
+    this.#onWorker.set(worker, (this.#onWorker.get(worker) ?? 0) + 1);
     this.#updateWorkers();
     this.update(peer);
   }
@@ -63,12 +67,15 @@ export class RoomData {
     if (!this.#peers.delete(mediaId)) return;
     this.#engine.send(negotiation.worker, { type: 'closeParticipant', participant: mediaId });
     this.rpc.left(participant.identity);
+    const left = (this.#onWorker.get(negotiation.worker) ?? 1) - 1;
+    if (left > 0) this.#onWorker.set(negotiation.worker, left);
+    else this.#onWorker.delete(negotiation.worker);
     this.#updateWorkers();
   }
 
   /** Each worker of the room knows all of them, for each passes packets to the others. */
   #updateWorkers(): void {
-    const workers = [...new Set([...this.#peers.values()].map((peer) => peer.negotiation.worker))];
+    const workers = [...this.#onWorker.keys()];
     const left = this.#workers.filter((worker) => !workers.includes(worker));
     const joined = workers.filter((worker) => !this.#workers.includes(worker));
     if (left.length === 0 && joined.length === 0) return;

@@ -1,4 +1,4 @@
-import { Room as RoomMessage } from '@livekit/protocol';
+import { type Codec, Room as RoomMessage } from '@livekit/protocol';
 import type { Clock, Timer } from './clock.ts';
 
 export interface RoomCounts {
@@ -28,6 +28,10 @@ export class RoomInfo {
   snapshot(): RoomMessage {
     const { participants, publishers } = this.#counts();
     return new RoomMessage({ ...this.#room, numParticipants: participants, numPublishers: publishers });
+  }
+
+  get enabledCodecs(): readonly Codec[] {
+    return this.#room.enabledCodecs;
   }
 
   get maxParticipants(): number {

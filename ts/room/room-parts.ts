@@ -8,11 +8,14 @@ import type { RoomDataTracks } from './room-data-tracks.ts';
 import type { RoomEgress } from './room-egress.ts';
 import type { RoomInfo } from './room-info.ts';
 import type { RoomPersistence } from './room-persistence.ts';
+import type { Roster } from './roster.ts';
 import type { Speakers } from './speakers.ts';
 
 /** What a room is made of. */
 export interface RoomParts {
   readonly members: Members;
+  /** The same as clients see them. */
+  readonly roster: Roster;
   /** Published tracks by sid. */
   readonly tracks: Map<string, Publication>;
   readonly info: RoomInfo;

@@ -28,6 +28,11 @@ export class RoomReactions implements MemberObserver {
     this.#remove(member, reason, sayLeave);
   }
 
+  infoChanged(member: Member): void {
+    this.#parts.members.recount(member);
+    this.#parts.roster.changed(member.participant);
+  }
+
   stateChanged(member: Member, from: ParticipantState['name']): void {
     const { participant } = member;
     // Nobody has heard of one that never got in.

@@ -31,6 +31,7 @@ import { RoomInfo } from './room-info.ts';
 import type { RoomParts } from './room-parts.ts';
 import { RoomPersistence } from './room-persistence.ts';
 import { RoomReactions } from './room-reactions.ts';
+import { Roster } from './roster.ts';
 import { type ResumeFault, Simulations } from './simulations.ts';
 import { Speakers } from './speakers.ts';
 import { settingsOf } from './track-settings.ts';
@@ -116,12 +117,13 @@ export class Room {
   #makeParts(room: RoomMessage): RoomParts {
     const { clock, config, engine, ownership, store, trackMetrics } = this.#context;
     const members = new Members();
-    const roster = {
+    const receivers = {
       receivers: () => members,
       current: (identity: Identity) => members.get(identity)?.participant,
     };
     return {
       members,
+      roster: new Roster(),
       tracks: new Map(),
       info: new RoomInfo(
         clock,
@@ -129,7 +131,7 @@ export class Room {
         () => members.counts,
         (changed) => this.#announce(changed),
       ),
-      updates: new ParticipantUpdates(clock, roster, config.updateBatchTargetSize),
+      updates: new ParticipantUpdates(clock, receivers, config.updateBatchTargetSize),
       speakers: new Speakers(clock, config.audio.updateIntervalMs, (changed) => this.#reactions.tellSpeakers(changed)),
       qualities: new ConnectionQualities(clock, trackMetrics, () => members),
       data: new RoomData(engine, this.#mediaId, clock),
@@ -168,12 +170,20 @@ export class Room {
   }
 
   /** Everybody that clients may see. */
-  visibleInfos(except?: Member): ParticipantInfo[] {
+  visibleInfos(): ParticipantInfo[] {
     const infos: ParticipantInfo[] = [];
-    for (const member of this.#parts.members) {
-      if (member !== except && !member.participant.hidden) infos.push(member.participant.info());
-    }
+    for (const { participant } of this.#parts.members) if (!participant.hidden) infos.push(participant.info());
     return infos;
+  }
+
+  /** Everybody else that it may see, as the join response lists them. */
+  encodeOthers({ participant }: Member): Uint8Array[] {
+    return this.#parts.roster.encode(participant);
+  }
+
+  /** Participants whose leave was told since then: a client that lost its socket may not have heard. */
+  departedSince(since: number, followsIdentities: boolean): ParticipantInfo[] {
+    return this.#parts.updates.announcements.departedSince(since, followsIdentities);
   }
 
   /** Keeps an empty room from ending while somebody is on the way in; false where it ended already. */
@@ -225,9 +235,10 @@ export class Room {
     const terms = {
       mediaId: engine.nextParticipant(),
       worker: placement.place(this.#mediaId),
-      codecs: this.snapshot().enabledCodecs,
+      codecs: this.#parts.info.enabledCodecs,
       syncStreams: this.#internal.syncStreams,
       playoutDelay: this.#internal.playoutDelay?.enabled === true,
+      announcements: this.#parts.updates.announcements,
     };
     return new Member(this.#context, params, terms, sink, this.#reactions);
   }
@@ -239,11 +250,12 @@ export class Room {
 
   /** In place of a former session of the identity. */
   admit(member: Member): void {
-    const { members, info, data, persistence } = this.#parts;
+    const { members, roster, info, data, persistence } = this.#parts;
     const { participant } = member;
     const former = members.get(participant.identity);
     if (former !== undefined) this.remove(former, 'duplicateIdentity', true);
     members.add(member);
+    roster.add(participant);
     data.add(member);
     this.#context.presence.participantJoined(this.name, participant.identity);
     if (!isDependent(participant.claims)) this.#everJoined = true;
@@ -259,8 +271,9 @@ export class Room {
   }
 
   remove(member: Member, reason: CloseReason, sayLeave: boolean): void {
-    const { members, info, data, persistence } = this.#parts;
+    const { members, roster, info, data, persistence } = this.#parts;
     if (!members.remove(member)) return;
+    roster.remove(member.participant);
     const { identity, sid, claims } = member.participant;
     this.#parts.dataTracks.left(member);
     data.remove(member);
