@@ -7,6 +7,7 @@ import { describeFloor, measureFloor } from './measure/floor.ts';
 import { describeMachine, machine } from './measure/machine.ts';
 import { loadProgram } from './measure/program.ts';
 import { nightly } from './nightly.ts';
+import { needsServers, type PlanOptions, planFrom } from './plan/command.ts';
 import { writeCsv, writeJson, writePlots } from './report/files.ts';
 import { ProgressLine } from './report/progress.ts';
 import { rampTable } from './report/ramp-table.ts';
@@ -164,6 +165,28 @@ program
   .option('--json <file>', 'write it to a file')
   .option('--loopback', 'no network namespaces, even as root')
   .action(limit);
+
+program
+  .command('plan')
+  .description('what machines a workload needs, from figures of this one: "40 rooms x 8 people 720p + 500 viewers"')
+  .argument('[words...]', 'as `sluice plan` takes them')
+  .option('--profile <file>', 'what was measured', `${ROOT}target/bench-results/profile.json`)
+  .option('--measure', 'measure again; without a profile it is measured anyway')
+  .option('--check', 'compare what is predicted with a ramp of viewers up to the knee')
+  .option('--rounds <n>', 'of measurements', number, 3)
+  .option('--seconds <n>', 'length of a measurement', number)
+  .option('--loopback', 'no network namespaces, even as root')
+  .option('--cores <number>', 'of each machine; what is not given is as in the profile')
+  .option('--memory <GiB>', 'of each machine')
+  .option('--gbit <number>', 'of its network card')
+  .option('--headroom <percent>', 'that stays free on each machine')
+  .option('--json', 'print the plan as one JSON object')
+  .action(async (words: string[], options: PlanOptions & { loopback?: boolean }) => {
+    const text = words.join(' ');
+    if (!needsServers(options)) return planFrom(text, options, undefined, print, AbortSignal.timeout(60_000));
+    const make = setUpFor({ compare: [], ...(options.loopback === true ? { loopback: true } : {}) });
+    return guarded(make, (setup, signal) => planFrom(text, options, setup, print, signal));
+  });
 
 withOptions(program.command('nightly'))
   .description('all scenarios, five pairs each, with files into a folder')
