@@ -26,6 +26,8 @@ export function sluice(say: (line: string) => void): ServerKind {
       const port = await freePort(network);
       const config = commonConfig(network, settings, port);
       Object.assign(config.rtc as object, { workers: settings.workers });
+      // All clients come from one address.
+      config.limit = { connections_per_ip: 100_000 };
       const child = network.spawn('server', process.execPath, [copy.main, '--config-body', stringify(config)]);
       return launched({ name: 'Sluice', child, port, target: livekitTarget(network, port) }, signal);
     },
