@@ -2,8 +2,8 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use serde::Serialize;
@@ -13,6 +13,7 @@ use sluice_wire::id::WorkerId;
 
 use crate::config::{ConfigError, EngineConfig, TcpPort, UdpPorts};
 use crate::ice_tcp::IceTcp;
+use crate::lock::Lock;
 use crate::mailbox::{self, mailbox};
 use crate::mesh::mesh;
 use crate::mux::Handoff;
@@ -30,7 +31,7 @@ pub struct Engine {
     mailboxes: Vec<mailbox::Sender>,
     inbox: Inbox,
     stop: Arc<AtomicBool>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: Lock<Vec<JoinHandle<()>>>,
     info: String,
     certificates: Arc<CertificateStore>,
 }
@@ -105,7 +106,7 @@ impl Engine {
             mailboxes,
             inbox,
             stop,
-            threads: Mutex::new(Vec::with_capacity(workers)),
+            threads: Lock::new(Vec::with_capacity(workers)),
             info,
             certificates,
         };
@@ -115,7 +116,7 @@ impl Engine {
             let thread = std::thread::Builder::new()
                 .name(name)
                 .spawn(move || thread::run(seat, outbox))?;
-            engine.threads().push(thread);
+            engine.threads.take().push(thread);
         }
         Ok(engine)
     }
@@ -163,14 +164,10 @@ impl Engine {
         for mailbox in &self.mailboxes {
             mailbox.ring();
         }
-        for thread in self.threads().drain(..) {
+        for thread in self.threads.take().drain(..) {
             // A worker that panicked has reported it.
             let _ = thread.join();
         }
-    }
-
-    fn threads(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

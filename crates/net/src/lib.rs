@@ -17,6 +17,7 @@ mod engine;
 mod gather;
 mod ice_tcp;
 mod kernel;
+mod lock;
 mod log;
 mod mailbox;
 mod mesh;

@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
+
+use crate::lock::Lock;
 
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,14 +28,21 @@ pub struct LogRecord {
 
 /// Collects the records of one thread.
 pub struct LogCollector {
-    queue: Arc<Mutex<Queue>>,
+    shared: Arc<Shared>,
 }
 
 /// Takes the collected records of one thread out.
 pub struct LogSource {
-    queue: Arc<Mutex<Queue>>,
+    shared: Arc<Shared>,
     window_start: Instant,
     allowance: usize,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// False where the queue is empty: then nobody takes its lock to see that.
+    waiting: AtomicBool,
+    queue: Lock<Queue>,
 }
 
 #[derive(Default)]
@@ -43,20 +53,24 @@ struct Queue {
 
 /// A subscriber for a thread, and what it collects. Nobody but that thread touches either.
 pub fn collector(now: Instant) -> (LogCollector, LogSource) {
-    let queue = Arc::new(Mutex::new(Queue::default()));
+    let shared = Arc::new(Shared::default());
     let source = LogSource {
-        queue: Arc::clone(&queue),
+        shared: Arc::clone(&shared),
         window_start: now,
         allowance: MAX_PER_WINDOW,
     };
-    (LogCollector { queue }, source)
+    (LogCollector { shared }, source)
 }
 
 impl LogSource {
     /// The next record, within the allowance of lines per second: no remote party may flood the log.
     pub fn poll(&mut self, now: Instant) -> Option<LogRecord> {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.shared.waiting.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut queue = self.shared.queue.take();
         if queue.records.is_empty() && queue.suppressed == 0 {
+            self.shared.waiting.store(false, Ordering::Relaxed);
             return None;
         }
         if now.saturating_duration_since(self.window_start) >= WINDOW {
@@ -108,7 +122,8 @@ impl Subscriber for LogCollector {
             fields: BTreeMap::new(),
         };
         event.record(&mut record);
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = self.shared.queue.take();
+        self.shared.waiting.store(true, Ordering::Relaxed);
         if queue.records.len() < MAX_PER_WINDOW {
             queue.records.push_back(record);
         } else {

@@ -1,16 +1,17 @@
 //! Commands on their way to one worker: bounded, in order, and read without ever waiting for the writer.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use rtrb::{Consumer, Producer, RingBuffer};
 use sluice_sfu::command::Command;
 
+use crate::lock::Lock;
 use crate::waker::Alarm;
 
 /// The writer's end; only the control plane's threads meet at its lock.
 pub struct Sender {
-    producer: Mutex<Producer<Vec<Command>>>,
+    producer: Lock<Producer<Vec<Command>>>,
     waiting: Arc<AtomicUsize>,
     alarm: Alarm,
 }
@@ -31,7 +32,7 @@ pub fn mailbox(alarm: Alarm) -> (Sender, Receiver) {
     let (producer, consumer) = RingBuffer::new(MAX_BATCHES);
     let waiting = Arc::new(AtomicUsize::new(0));
     let sender = Sender {
-        producer: Mutex::new(producer),
+        producer: Lock::new(producer),
         waiting: Arc::clone(&waiting),
         alarm,
     };
@@ -54,7 +55,7 @@ impl Sender {
         if commands.is_empty() {
             return Ok(());
         }
-        let mut producer = self.producer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut producer = self.producer.take();
         let count = commands.len();
         if self.waiting.fetch_add(count, Ordering::Relaxed) + count > MAX_COMMANDS
             || producer.push(commands).is_err()

@@ -5,14 +5,15 @@
 //! and of those it keeps the states and forgets the oldest measurements first.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rtrb::{Consumer, Producer, RingBuffer};
 use serde::Serialize;
 use sluice_sfu::event::Event;
 
+use crate::lock::Lock;
 use crate::log::LogRecord;
 
 /// One report: a worker's event, or one of the engine itself.
@@ -55,7 +56,7 @@ pub struct Outbox {
 
 /// The control plane's end of all outboxes.
 pub struct Inbox {
-    rings: Mutex<Vec<Consumer<String>>>,
+    rings: Lock<Vec<Consumer<String>>>,
     bell: Arc<Bell>,
 }
 
@@ -88,7 +89,7 @@ pub fn outboxes(workers: usize, wake: impl Fn() + Send + Sync + 'static) -> (Vec
     (
         outboxes,
         Inbox {
-            rings: Mutex::new(rings),
+            rings: Lock::new(rings),
             bell,
         },
     )
@@ -171,7 +172,7 @@ impl Inbox {
     /// Everything reported since the last call, as a JSON array, in order per worker; none where there is nothing.
     pub fn take(&self) -> Option<String> {
         self.bell.rung.store(false, Ordering::SeqCst);
-        let mut rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rings = self.rings.take();
         let mut all = String::from("[");
         for ring in rings.iter_mut() {
             // What comes in while we read rings the bell again.

@@ -1,6 +1,6 @@
 //! The certificate that clients over TLS are shown; it may change at any time, for handshakes from then on.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use rustls::InconsistentKeys;
 use rustls::ServerConfig;
@@ -10,10 +10,12 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
+use crate::lock::Lock;
+
 /// The certificate in use. Locked when a handshake begins, never on the way of a packet.
 #[derive(Debug, Default)]
 pub struct CertificateStore {
-    current: RwLock<Option<Arc<CertifiedKey>>>,
+    current: Lock<Option<Arc<CertifiedKey>>>,
 }
 
 /// Why a certificate is not taken.
@@ -58,7 +60,7 @@ impl CertificateStore {
             Err(rustls::Error::InconsistentKeys(_)) => return Err(TurnCertificateError::Mismatch),
             Err(error) => return Err(TurnCertificateError::Certificate(error.to_string())),
         }
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.current.take();
         *current = Some(Arc::new(certified));
         Ok(())
     }
@@ -66,7 +68,7 @@ impl CertificateStore {
 
 impl ResolvesServerCert for CertificateStore {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        let current = self.current.take();
         current.clone()
     }
 }

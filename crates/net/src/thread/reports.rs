@@ -5,6 +5,7 @@ use std::time::Instant;
 use sluice_sfu::event::{Answer, Event};
 
 use super::Thread;
+use crate::lock;
 use crate::outbox::{EngineReport, Outbox, Report};
 use crate::relay::Relay;
 
@@ -45,6 +46,7 @@ impl Thread {
             ("drop_link_full", lost.droppable),
             ("drop_link_reliable", lost.reliable),
             ("drop_report", outbox.lost),
+            ("locks", lock::taken()),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
