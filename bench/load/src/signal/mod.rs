@@ -1,0 +1,23 @@
+//! Livekit's signalling from the client's side: tokens, the WebSocket, protobuf messages and SDP.
+//!
+//! [`Session`] is one client's conversation, sans-IO: messages in and out, and events that ask its client for transports
+//! and tell it what to send and to expect on them. [`SignalSocket`] carries the messages. Nothing here knows of media.
+
+mod event;
+mod plan;
+mod proto;
+mod session;
+mod socket;
+mod target;
+mod token;
+
+pub use event::{
+    Encoding, Extensions, Format, LocalTransport, Pc, Publication, SessionEvent, Subscription,
+};
+pub use plan::{
+    AudioPlan, Codec, Kind, PublishPlan, Quality, SessionConfig, SubscribePlan, VideoPlan,
+    VideoWish,
+};
+pub use session::Session;
+pub use socket::{SignalSocket, SocketEnd, SocketEvent};
+pub use target::{Target, TargetError};
