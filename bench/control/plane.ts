@@ -1,6 +1,5 @@
 /** The control plane of one node in this process: rooms, negotiation and frames are the server's, media only says yes. */
 
-import { readFileSync } from 'node:fs';
 import {
   ClientInfo,
   CreateRoomRequest,
@@ -33,6 +32,7 @@ import { ScriptedEgress } from '../../ts/room/testing/scripted-egress.ts';
 import { type Frame, SharedFrames } from '../../ts/signal/codec.ts';
 import { SignalConnection } from '../../ts/signal/socket.ts';
 import type { JoinParams, SignalSession } from '../../ts/signal/types.ts';
+import { answerTo, DATA_OFFER, PUBLISHER_OFFER, SINGLE_OFFER } from './descriptions.ts';
 
 export interface Viewer {
   readonly session: SignalSession;
@@ -202,32 +202,7 @@ function joinParams(identity: string, singlePc: boolean): JoinParams {
     reconnect: false,
     reconnectReason: ReconnectReason.RR_UNKNOWN,
     participantSid: '' as ParticipantSid,
-    publisherOffer: singlePc
-      ? new SessionDescription({ type: 'offer', sdp: fixture('chromium-single'), id: 1 })
-      : undefined,
+    publisherOffer: singlePc ? new SessionDescription({ type: 'offer', sdp: SINGLE_OFFER, id: 1 }) : undefined,
     addTrackRequests: [],
   };
 }
-
-/** What a browser answers, as far as we read it. */
-function answerTo(offer: string): string {
-  return offer
-    .replaceAll('a=sendonly', 'a=recvonly')
-    .replaceAll('a=setup:actpass', 'a=setup:active')
-    .replaceAll(/a=ice-ufrag:.*/g, 'a=ice-ufrag:client')
-    .replaceAll(/a=ice-pwd:.*/g, 'a=ice-pwd:a password of a client 1234')
-    .replaceAll(/a=(candidate|ssrc|ssrc-group|msid|end-of-candidates).*\r\n/g, '');
-}
-
-function fixture(name: string): string {
-  return readFileSync(new URL(`../../ts/negotiate/fixtures/${name}.sdp`, import.meta.url), 'utf8');
-}
-
-const PUBLISHER_OFFER = fixture('chromium-publisher');
-/** A publisher connection with data channels alone. */
-const DATA_OFFER = (() => {
-  const [session = '', ...sections] = PUBLISHER_OFFER.split(/(?<=\r?\n)(?=m=)/);
-  const data = sections.find((section) => section.startsWith('m=application'));
-  const mid = /a=mid:(\S+)/.exec(data ?? '')?.[1] ?? '0';
-  return session.replace(/a=group:BUNDLE.*/, `a=group:BUNDLE ${mid}`) + (data ?? '');
-})();
