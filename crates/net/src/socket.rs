@@ -1,11 +1,11 @@
 //! One UDP socket: batched receiving with GRO, trains sent with GSO, and what to do where a path can't.
 
-use std::io::{self, IoSliceMut};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
 
 use quinn_udp::{RecvMeta, UdpSocketState};
 use sluice_sfu::Transmit;
-use socket2::{Domain, SockRef, Type};
+use socket2::{Domain, MsgHdr, SockAddr, SockRef, Type};
 
 /// A bound, non-blocking socket.
 pub struct Socket {
@@ -23,6 +23,8 @@ pub struct Socket {
 pub struct SendCounters {
     /// Handed to the kernel.
     pub sent: u64,
+    /// The calls that this took: fewer, as trains take one each.
+    pub calls: u64,
     /// Lost because the socket's buffer was full.
     pub full: u64,
     /// Larger than the path's MTU.
@@ -59,6 +61,7 @@ impl Socket {
         socket.bind(&local.into())?;
         let io = mio::net::UdpSocket::from_std(socket.into());
         let state = UdpSocketState::new((&io).into())?;
+        disable_timestamps(&io);
         let local = io.local_addr()?;
         Ok(Self {
             trains: state.max_gso_segments() > 1,
@@ -171,15 +174,18 @@ impl Socket {
         counters: &mut SendCounters,
     ) {
         let count = transmit.bytes.len().div_ceil(segment.max(1)) as u64;
-        let message = quinn_udp::Transmit {
-            destination: transmit.path.remote,
-            ecn: None,
-            contents: transmit.bytes,
-            segment_size: Some(segment),
-            src_ip: source,
+        let sent = match self.try_train(source, transmit, segment) {
+            // An ICMP error of an earlier send takes the place of this one, once.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                self.try_train(source, transmit, segment)
+            }
+            sent => sent,
         };
-        match self.state.try_send((&self.io).into(), &message) {
-            Ok(()) => counters.sent += count,
+        match sent {
+            Ok(()) => {
+                counters.sent += count;
+                counters.calls += 1;
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => counters.full += count,
             Err(error) if train_trouble(&error) => {
                 let before = counters.sent;
@@ -192,6 +198,37 @@ impl Socket {
             }
             Err(_) => counters.refused += count,
         }
+    }
+
+    /// One system call. It carries nothing but what is needed: any other control message, or an address on a
+    /// connected socket, makes the kernel look the route up again.
+    fn try_train(
+        &self,
+        source: Option<IpAddr>,
+        transmit: &Transmit<'_>,
+        segment: usize,
+    ) -> io::Result<()> {
+        let remote = transmit.path.remote;
+        let size = u16::try_from(segment);
+        let (None, Ok(size), true) = (source, size, cfg!(target_os = "linux")) else {
+            let message = quinn_udp::Transmit {
+                destination: remote,
+                ecn: None,
+                contents: transmit.bytes,
+                segment_size: Some(segment),
+                src_ip: source,
+            };
+            return self.state.try_send((&self.io).into(), &message);
+        };
+        let control = segment_control(size);
+        let (address, buffers) = (SockAddr::from(remote), [IoSlice::new(transmit.bytes)]);
+        let mut message = MsgHdr::new()
+            .with_buffers(&buffers)
+            .with_control(control.as_ref());
+        if self.connected != Some(remote) {
+            message = message.with_addr(&address);
+        }
+        SockRef::from(&self.io).sendmsg(&message, 0).map(|_| ())
     }
 
     fn send_each(
@@ -235,7 +272,10 @@ impl Socket {
             self.io.send_to(datagram, remote)
         };
         match sent {
-            Ok(_) => counters.sent += 1,
+            Ok(_) => {
+                counters.sent += 1;
+                counters.calls += 1;
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => counters.full += 1,
             Err(error) if quinn_udp::is_msg_size_err(&error) => counters.too_large += 1,
             Err(_) => counters.refused += 1,
@@ -283,6 +323,38 @@ fn share(socket: &SockRef<'_>, shared: bool) -> io::Result<()> {
     } else {
         Ok(())
     };
+}
+
+/// The control message that cuts a send into segments (udp(7)): `struct cmsghdr`, and the size in 16 bits.
+fn segment_control(size: u16) -> impl AsRef<[u8]> {
+    const WORD: usize = size_of::<usize>();
+    const SOL_UDP: u32 = 17;
+    const UDP_SEGMENT: u32 = 103;
+    let mut control = [0; (WORD + 8 + 2).next_multiple_of(WORD)];
+    let fields: [&[u8]; 4] = [
+        &(WORD + 8 + 2).to_ne_bytes(),
+        &SOL_UDP.to_ne_bytes(),
+        &UDP_SEGMENT.to_ne_bytes(),
+        &size.to_ne_bytes(),
+    ];
+    let bytes = fields.into_iter().flatten();
+    for (to, from) in control.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    control
+}
+
+/// `quinn-udp` asks for the time of each datagram. Nobody here reads it, and the kernel takes it for every packet of
+/// the machine as long as any socket asks.
+fn disable_timestamps(socket: &mio::net::UdpSocket) {
+    #[cfg(target_os = "linux")]
+    {
+        use nix::sys::socket::{setsockopt, sockopt::ReceiveTimestampns};
+        // On failure they are on, as before.
+        let _ = setsockopt(socket, ReceiveTimestampns, &false);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = socket;
 }
 
 /// Errors by which drivers and old kernels refuse segmentation.
@@ -349,6 +421,7 @@ mod tests {
                 counters,
                 SendCounters {
                     sent: 3,
+                    calls: if trains { 1 } else { 3 },
                     ..SendCounters::default()
                 }
             );

@@ -14,6 +14,10 @@ const MAX_TRAIN: usize = 10;
 /// Bytes in one train: what one UDP send may carry with room for headers.
 const MAX_TRAIN_BYTES: usize = 60_000;
 
+/// What is written before it is sent: it stays in a core's own cache, and one client's share of a turn fits many
+/// times.
+const FULL_BYTES: usize = 64 * 1024;
+
 /// One send: a datagram, or several of equal length to one destination of which the last may be shorter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Transmit<'a> {
@@ -91,6 +95,13 @@ impl Egress {
     /// True where all sends were polled.
     pub fn is_empty(&self) -> bool {
         self.next >= self.trains.len()
+    }
+
+    /// True where so much waits that sending it comes before writing more: sealing fills the caches that the kernel
+    /// then reads, and whoever is served first need not wait for the last.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.used >= FULL_BYTES
     }
 
     fn recycle(&mut self) {

@@ -18,7 +18,7 @@ use crate::drive::{self, Driven};
 use crate::egress::{Egress, Transmit};
 use crate::event::{Event, PeerCloseReason};
 use crate::link::LinkMessage;
-use crate::media::{Media, Turn, Wish};
+use crate::media::{Flushed, Media, Turn, Wish};
 use crate::outbox::Outbox;
 use crate::routes;
 use crate::timers::Timers;
@@ -223,14 +223,23 @@ impl Worker {
     /// Ends the turn: fans the media out that came in since the last flush, and drains the transports that
     /// anything happened to.
     pub fn flush(&mut self, now: Instant) {
+        while self.flush_some(now) {}
+    }
+
+    /// As [`Worker::flush`], until there is enough to be sent. True where there is more to be done: poll the sends,
+    /// so that they leave while they are in the cache, and call again.
+    pub fn flush_some(&mut self, now: Instant) -> bool {
         loop {
-            let mut more = self.fan_out(now);
+            let mut more = match self.fan_out(now) {
+                Flushed::Full => return true,
+                flushed => flushed == Flushed::Done,
+            };
             while let Some(index) = self.transports.next_touched() {
                 self.drive(now, index);
                 more = true;
             }
             if !self.route_data(now) && !more {
-                return;
+                return false;
             }
         }
     }
@@ -359,13 +368,13 @@ impl Worker {
     }
 
     /// Fans out; a panic is the end of the transport that was being served.
-    fn fan_out(&mut self, now: Instant) -> bool {
+    fn fan_out(&mut self, now: Instant) -> Flushed {
         let caught = catch_unwind(AssertUnwindSafe(|| self.with_media(now, Media::flush)));
         caught.unwrap_or_else(|_| {
             if let Some(index) = self.media.take_blame() {
                 self.end_by_panic(now, index);
             }
-            true
+            Flushed::Done
         })
     }
 

@@ -107,6 +107,10 @@ impl Thread {
                 seat.ends.send(host, Hop::Claim { path });
             }
         }
+    }
+
+    pub(super) fn end_sends(&mut self, now: Instant) {
+        let seat = &mut self.seat;
         seat.tcp.flush(now);
         if let Some(relay) = &mut seat.relay {
             relay.flush(now);

@@ -184,12 +184,17 @@ impl Thread {
         }
 
         // 5. Fan-out: all packets of the turn per subscriber, so that trains form; and first to the other
-        //    workers, which then fan out at the same time as we do.
-        self.world.flush(now);
+        //    workers, which then fan out at the same time as we do. A few subscribers at a time, whose packets
+        //    leave while they are in the cache.
+        while self.world.flush_some(now) {
+            self.pass_links();
+            self.transmit(now);
+        }
         self.pass_links();
-
-        // 6. Sends: nothing above waits for them, and nothing below is as urgent.
         self.transmit(now);
+
+        // 6. What lets sends gather passes them on: nothing below is as urgent.
+        self.end_sends(now);
         let sent = self.sent() - sent_before;
         let moved = hops + datagrams + messages + relayed + sent;
         if moved > 0 {

@@ -37,6 +37,7 @@ impl Thread {
         let relay = self.seat.relay.as_ref().map(Relay::counters);
         [
             ("datagrams_sent", sends.sent),
+            ("sends", sends.calls),
             ("datagrams_handed_over", self.handed_over),
             ("ports_exhausted", self.refused_peers),
             ("train_fallbacks", sends.train_fallbacks),

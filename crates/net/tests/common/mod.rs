@@ -261,20 +261,26 @@ impl Client {
 
     /// Sends one packet of media.
     pub fn send_media(&mut self, ssrc: u32, payload_type: u8, payload: &[u8]) {
+        let timestamp = u32::from(self.next_sequence) * 960;
+        self.send_at(Ssrc(ssrc), payload_type, timestamp, payload);
+    }
+
+    /// As [`Client::send_media`], of this moment of the stream.
+    pub fn send_at(&mut self, ssrc: Ssrc, payload_type: u8, timestamp: u32, payload: &[u8]) {
         let sequence = self.next_sequence;
-        self.next_sequence += 1;
+        self.next_sequence = sequence.wrapping_add(1);
         let header = OutHeader {
             marker: true,
             payload_type: PayloadType(payload_type),
             sequence,
-            timestamp: u32::from(sequence) * 960,
-            ssrc: Ssrc(ssrc),
+            timestamp,
+            ssrc,
             padding: false,
         };
         let mut out = [0; 1500];
         let header_len =
             write_header(&mut out, &header, &ExtensionBlock::default()).expect("it fits");
-        let stream = self.peer.send_stream(Ssrc(ssrc)).expect("it is connected");
+        let stream = self.peer.send_stream(ssrc).expect("it is connected");
         let sealed = self
             .peer
             .seal_rtp(stream, &mut out, header_len, &[], payload);

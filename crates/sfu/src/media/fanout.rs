@@ -18,30 +18,49 @@ use crate::outbox::Outbox;
 use crate::pool::Pool;
 
 impl Media {
-    /// Fans out what came in, for every track that anything happened to. False where there was none.
-    pub fn flush(&mut self, turn: &mut Turn) -> bool {
-        let mut any = false;
+    /// Fans out what came in, for every track that anything happened to, until there is enough to be sent first.
+    pub fn flush(&mut self, turn: &mut Turn) -> Flushed {
+        let mut flushed = Flushed::Idle;
         while let Some(index) = self.tracks.next_marked() {
-            any = true;
+            flushed = Flushed::Done;
             let Some(track) = self.tracks.get_mut(index) else {
                 continue;
             };
             self.serving.track = Some(index);
-            let served = track.fan_out(turn, &mut self.serving.transport);
-            // What the layers are comes before the packet that made one active: it may be its key frame.
-            let due = track.conclude(turn, served);
-            track.pass_to_links(&mut self.pool, turn.outbox);
+            if track.next_down == 0 {
+                // Other workers fan out while we do. What the layers are comes before the packet that made one
+                // active: it may be its key frame.
+                track.tell_layers(turn.outbox);
+                track.pass_to_links(&mut self.pool, turn.outbox);
+            }
+            if !track.fan_out(turn, &mut self.serving.transport) {
+                self.tracks.mark(index);
+                flushed = Flushed::Full;
+                break;
+            }
+            let due = track.conclude(turn);
             track.pending.clear();
             self.timers.set(index, due);
         }
         self.serving.track = None;
-        any
+        flushed
     }
+}
+
+/// How far a fan-out came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flushed {
+    /// There was nothing to do.
+    Idle,
+    /// All of it.
+    Done,
+    /// Until there was enough to be sent; the rest comes with the next call.
+    Full,
 }
 
 /// What the subscriptions of a track came to.
 #[derive(Debug, Clone, Copy, Default)]
-struct Served {
+pub struct Served {
     /// Layers of which key frames are needed, a bit each.
     key_frames: u8,
     /// The highest layer that any subscription is on or on its way to.
@@ -51,16 +70,23 @@ struct Served {
 }
 
 impl Track {
-    /// Serves every subscription here.
-    fn fan_out(&mut self, turn: &mut Turn, blame: &mut Option<usize>) -> Served {
-        let mut served = Served::default();
+    /// Serves subscriptions here from where the last call stopped. False where there is enough to be sent before
+    /// the rest is served.
+    fn fan_out(&mut self, turn: &mut Turn, blame: &mut Option<usize>) -> bool {
+        let served = &mut self.served;
         let Some(up) = self.origin.up() else {
             self.pending.clear();
             served.wanted = self.downs.iter().filter_map(Down::wanted_layer).max();
-            return served;
+            return true;
         };
         let layers = up.view();
-        for down in &mut self.downs {
+        let first = self.next_down;
+        for (at, down) in self.downs.iter_mut().enumerate().skip(first) {
+            // Behind a panic it is this one's place, which another has taken, that comes next.
+            self.next_down = at;
+            if at > first && turn.egress.is_full() {
+                return false;
+            }
             let Some(transport) = turn.transports.get_mut(down.transport) else {
                 continue;
             };
@@ -77,9 +103,15 @@ impl Track {
                 turn.outbox.counters.drop_no_path += self.pending.len() as u64;
             }
             served.wanted = served.wanted.max(down.wanted_layer());
+            *blame = None;
         }
-        *blame = None;
-        served
+        true
+    }
+
+    fn tell_layers(&mut self, outbox: &mut Outbox) {
+        if let Origin::Local(local) = &mut self.origin {
+            tell_layers(local, &self.watchers, outbox);
+        }
     }
 
     fn pass_to_links(&mut self, pool: &mut Pool<PacketMeta>, outbox: &mut Outbox) {
@@ -107,7 +139,9 @@ impl Track {
     }
 
     /// What the track has to say, to its publisher or to its home. Returns when it has more.
-    fn conclude(&mut self, turn: &mut Turn, served: Served) -> Option<Instant> {
+    fn conclude(&mut self, turn: &mut Turn) -> Option<Instant> {
+        self.next_down = 0;
+        let served = std::mem::take(&mut self.served);
         let up_due = match &mut self.origin {
             Origin::Awaited => None,
             Origin::Local(local) => {

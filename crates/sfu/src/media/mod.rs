@@ -34,6 +34,7 @@ use crate::pool::Pool;
 use crate::timers::Timers;
 use crate::transports::{Transport, Transports};
 pub use rtcp_out::send_feedback;
+pub use fanout::Flushed;
 use speakers::Speakers;
 pub use subscribe::Wish;
 use tracks::Tracks;

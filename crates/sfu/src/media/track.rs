@@ -10,6 +10,7 @@ use sluice_peer::SendStream;
 use sluice_wire::codec::MediaKind;
 use sluice_wire::id::{DownTrackId, Ssrc, TrackId, WorkerId};
 
+use super::fanout::Served;
 use super::gaps::{Gaps, LAYERS};
 use super::interest::{Watchers, Wish};
 use super::repeats::Repeats;
@@ -30,6 +31,10 @@ pub struct Track {
     pub pending: Vec<PacketMeta>,
     /// Listed for the end of the turn.
     pub dirty: bool,
+    /// Where a fan-out goes on that stopped for its sends.
+    pub next_down: usize,
+    /// What that fan-out came to so far.
+    pub served: Served,
 }
 
 /// Where a track's packets come from.
@@ -135,6 +140,8 @@ impl Track {
             watchers: Watchers::default(),
             pending: Vec::new(),
             dirty: false,
+            next_down: 0,
+            served: Served::default(),
         }
     }
 
