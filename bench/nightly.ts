@@ -1,4 +1,4 @@
-/** The full set: every scenario, with files of everything. */
+/** The full set: every scenario, some in a second way, with files of everything. */
 
 import { join } from 'node:path';
 import { writeCsv, writeJson, writePlots } from './report/files.ts';
@@ -23,8 +23,9 @@ export async function nightly(options: NightlyOptions, setup: Setup, signal: Abo
   const folder = join(out, new Date().toISOString().slice(0, 19).replaceAll(':', '-'));
   const results: Result[] = [];
   const failed: string[] = [];
-  for (const name of scenarioNames()) {
-    const scenario = loadScenario(name, seconds === undefined ? [] : [`seconds=${seconds}`]);
+  for (const { name, of, set } of [...scenarioNames().map((of) => ({ name: of, of, set: [] })), ...VARIANTS]) {
+    const scenario = loadScenario(of, [...set, ...(seconds === undefined ? [] : [`seconds=${seconds}`])]);
+    scenario.name = name;
     // Those that take minutes each say one; they stay with what they say.
     scenario.pairs = scenario.pairs === 1 ? 1 : pairs;
     try {
@@ -46,3 +47,10 @@ export async function nightly(options: NightlyOptions, setup: Setup, signal: Abo
 }
 
 const PAIRS = 5;
+/** What is a row of its own. */
+const VARIANTS: readonly { name: string; of: string; set: readonly string[] }[] = [
+  { name: 'livestream-bwe', of: 'livestream', set: ['server.sendSideBwe=true'] },
+  { name: 'livestream-mux', of: 'livestream', set: ['server.mux=true'] },
+  { name: 'data-reliable', of: 'data-heavy', set: ['groups.senders.publish.data.reliable=true'] },
+  { name: 'joins-one-by-one', of: 'join-storm', set: ['join.atOnce=1'] },
+];
