@@ -6,6 +6,26 @@
     reason = "a client of the real world has sockets, threads and clocks"
 )]
 
+mod floor;
 mod signal;
 
-fn main() {}
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let said = match args.split_first() {
+        Some((command, rest)) if command == "floor" => floor::run(rest)
+            .map(|value| value.to_string())
+            .map_err(|error| error.to_string()),
+        _ => Err("usage: sluice-load floor".to_owned()),
+    };
+    match said {
+        Ok(line) if writeln!(io::stdout(), "{line}").is_ok() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "sluice-load: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
