@@ -27,7 +27,7 @@ pub struct Wire {
     pub inlet: UdpSocket,
     /// The publisher's, connected to the inlet.
     pub publisher: UdpSocket,
-    drain: Drain,
+    _drain: Drain,
 }
 
 /// Takes away what the receivers get, in a thread whose time does not count.
@@ -68,7 +68,7 @@ impl Wire {
             shared,
             inlet,
             publisher,
-            drain: Drain::start(far, options.coalesce),
+            _drain: Drain::start(far, options.coalesce),
         })
     }
 }
