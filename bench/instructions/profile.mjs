@@ -1,7 +1,7 @@
 /** Reads what callgrind collected: instructions by function, each function's own. */
 import { readFileSync } from 'node:fs';
 
-/** @typedef {{ name: string, file: string, object: string, instructions: number }} Cost */
+/** @typedef {{ name: string, file: string, object: string, instructions: number, locks: number }} Cost `locks` of them in locks */
 
 /**
  * The format is described in valgrind's manual, "Callgrind format": names are written once and then by number, a line
@@ -22,20 +22,24 @@ export function readProfile(path) {
   };
   const enter = (name) => {
     const key = `${object}\n${name}`;
-    cost = costs.get(key) ?? { name, file, object, instructions: 0 };
+    cost = costs.get(key) ?? { name, file, object, instructions: 0, locks: 0 };
     costs.set(key, cost);
   };
   for (const line of readFileSync(path, 'latin1').split('\n')) {
     const field = /^(ob|fl|fi|fe|fn|cob|cfi|cfl|cfn|calls)=(.*)$/.exec(line);
     if (field === null) {
       if (!/^[+\-*\d]/.test(line)) continue;
-      if (!skip && cost !== undefined) cost.instructions += Number(line.slice(line.indexOf(' ') + 1));
+      if (!skip && cost !== undefined) {
+        const instructions = Number(line.slice(line.indexOf(' ') + 1));
+        cost.instructions += instructions;
+        if (LOCKS.test(file)) cost.locks += instructions;
+      }
       skip = false;
       continue;
     }
     const [, kind, text] = field;
     if (kind === 'ob') object = named('ob', text);
-    else if (kind === 'fl') file = named('fl', text);
+    else if (kind === 'fl' || kind === 'fi' || kind === 'fe') file = named('fl', text);
     else if (kind === 'fn') enter(named('fn', text));
     else if (kind === 'calls') skip = true;
     else if (kind === 'cob') named('ob', text);
@@ -46,6 +50,9 @@ export function readProfile(path) {
     .filter(({ instructions }) => instructions > 0)
     .sort((a, b) => b.instructions - a.instructions);
 }
+
+/** Files of the C library and of Rust's, by which code is known for a lock's even where it is inlined. */
+const LOCKS = /pthread_(mutex|rwlock|cond|spin)|\/sync\/(poison\/)?(mutex|rwlock|condvar|reentrant_lock)/;
 
 /** Whether a function is aws-lc's: C and assembler, linked into our program without lines or Rust paths. */
 export function isCrypto({ name, file, object }) {

@@ -23,7 +23,7 @@ const TOLERANCE_OTHER_COMPILER = 1.1;
 /** Allocations per unit that don't count as more: reports and the like fall into a window, or just out of it. */
 const ALLOCATIONS_GRAIN = 0.02;
 
-/** @typedef {{ own: number, crypto: number, allocations: number }} Count per unit */
+/** @typedef {{ own: number, crypto: number, locks: number, allocations: number }} Count per unit */
 
 /** Counts the cases; `cases` is empty for all. */
 export async function count(cases, release = false) {
@@ -62,6 +62,7 @@ async function countCase(program, name) {
     units: said.units,
     own: Math.round(sum(costs.filter((cost) => !isCrypto(cost)))),
     crypto: Math.round(sum(costs.filter(isCrypto))),
+    locks: Math.round(costs.reduce((total, { locks }) => total + locks, 0) / said.units),
     allocations: Number((said.allocations / said.units).toFixed(3)),
     allocatedBytes: Math.round(said.allocatedBytes / said.units),
     profile,
@@ -104,8 +105,8 @@ function judge(results, budgets) {
   const above = [];
   const below = [];
   for (const [name, counted] of results) {
-    const budget = budgets.cases[name] ?? { own: 0, crypto: 0, allocations: 0 };
-    for (const what of ['own', 'crypto', 'allocations']) {
+    const budget = budgets.cases[name] ?? { own: 0, crypto: 0, locks: 0, allocations: 0 };
+    for (const what of ['own', 'crypto', 'locks', 'allocations']) {
       const [found, allowed] = [counted[what], budget[what]];
       const grain = what === 'allocations' ? ALLOCATIONS_GRAIN : 1;
       const line = `${name}: ${found} ${what} per ${counted.unit}, budget ${allowed}`;
@@ -121,14 +122,14 @@ function table(results, budgets) {
   const rows = [...results].map(([name, counted]) => {
     const budget = budgets.cases[name] ?? {};
     const columns = [name, counted.own, change(counted.own, budget.own), counted.crypto];
-    columns.push(change(counted.crypto, budget.crypto), counted.allocations, counted.allocatedBytes);
+    columns.push(change(counted.crypto, budget.crypto), counted.locks, counted.allocations, counted.allocatedBytes);
     return [...columns, `per ${counted.unit} (${counted.units})`];
   });
-  const head = ['case', 'own', 'vs budget', 'aws-lc', 'vs budget', 'allocations', 'bytes', ''];
-  const widths = [14, 9, 10, 9, 10, 12, 9];
+  const head = ['case', 'own', 'vs budget', 'aws-lc', 'vs budget', 'locks', 'allocations', 'bytes', ''];
+  const widths = [14, 9, 10, 9, 10, 7, 12, 9];
   const pad = (cell, at) => (at === 0 ? String(cell).padEnd(widths[0]) : String(cell).padStart(widths[at] ?? 0));
   return [head, ...rows]
-    .map((row) => row.map((cell, at) => (at === 7 ? `  ${cell}` : pad(cell, at))).join(''))
+    .map((row) => row.map((cell, at) => (at === 8 ? `  ${cell}` : pad(cell, at))).join(''))
     .join('\n');
 }
 
@@ -147,8 +148,8 @@ function hottest(name, { costs, units, profile }, many) {
 
 /** Takes the counts as budgets, allocations rounded up. */
 function update(results, budgets) {
-  for (const [name, { unit, own, crypto, allocations }] of results) {
-    budgets.cases[name] = { unit, own, crypto, allocations };
+  for (const [name, { unit, own, crypto, locks, allocations }] of results) {
+    budgets.cases[name] = { unit, own, crypto, locks, allocations };
   }
   budgets.rustc = compiler();
   writeFileSync(budgetsPath, `${JSON.stringify(budgets, undefined, 2)}\n`);
