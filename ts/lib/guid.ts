@@ -1,12 +1,12 @@
 /** Random ids in the form clients and tools know: a prefix that names the kind, then 12 unambiguous characters. */
 
-import { randomBytes } from 'node:crypto';
 import type { ConnectionId, NodeId, ParticipantSid, RoomSid, TrackSid } from './ids.ts';
+import { randomChunk } from './random.ts';
 
 export type RandomSource = (size: number) => Uint8Array;
 
 /** A fresh id with this prefix; about 70 bits of randomness. */
-export function newGuid(prefix: string, random: RandomSource = randomBytes): string {
+export function newGuid(prefix: string, random: RandomSource = randomChunk): string {
   let id = prefix;
   while (id.length < prefix.length + GUID_LENGTH) {
     for (const byte of random(GUID_LENGTH)) {
@@ -28,7 +28,7 @@ export const newConnectionId = (): ConnectionId => newGuid('CO_') as ConnectionI
 export const newTrackSid = (marks: string): TrackSid => newGuid(`TR_${marks}`) as TrackSid;
 
 /** A secret of 32 random bytes in base 62, like the ones livekit-server prints and stores. */
-export function newSecret(random: RandomSource = randomBytes): string {
+export function newSecret(random: RandomSource = randomChunk): string {
   let value = 0n;
   for (const byte of random(SECRET_BYTES)) value = (value << 8n) | BigInt(byte);
   let text = '';

@@ -73,14 +73,27 @@ function sameFormat(codec: Codec, a: string, b: string): boolean {
 }
 
 /** True where the format is one that the room's codec list lets in. */
-function isEnabled(codec: SdpCodec, enabled: EnabledCodec[]): boolean {
+function isEnabled(codec: SdpCodec, enabled: readonly EnabledCodec[]): boolean {
   const known = codecOf(codec.name);
   if (known === undefined) return false;
-  const entries = enabled.filter((entry) => codecOf(entry.mime.split('/')[1] ?? '') === known);
-  return entries.some((entry) =>
-    entry.fmtpLine === '' ? isCommonFormat(known, codec.fmtp) : sameFormat(known, entry.fmtpLine, codec.fmtp),
-  );
+  const lines = fmtpLines(enabled).get(known) ?? [];
+  return lines.some((line) => (line === '' ? isCommonFormat(known, codec.fmtp) : sameFormat(known, line, codec.fmtp)));
 }
+
+/** The `fmtpLine`s of each codec that is let in. Lists are shared by many clients, and none changes. */
+function fmtpLines(enabled: readonly EnabledCodec[]): ReadonlyMap<Codec, readonly string[]> {
+  const known = linesOf.get(enabled);
+  if (known !== undefined) return known;
+  const lines = new Map<Codec, string[]>();
+  for (const { mime, fmtpLine } of enabled) {
+    const codec = codecOf(mime.split('/')[1] ?? '');
+    if (codec !== undefined) lines.set(codec, [...(lines.get(codec) ?? []), fmtpLine]);
+  }
+  linesOf.set(enabled, lines);
+  return lines;
+}
+
+const linesOf = new WeakMap<readonly EnabledCodec[], ReadonlyMap<Codec, readonly string[]>>();
 
 /** Formats that an entry without fmtp enables; the others must be named exactly. */
 function isCommonFormat(codec: Codec, fmtp: string): boolean {
@@ -99,7 +112,7 @@ function isCommonFormat(codec: Codec, fmtp: string): boolean {
 }
 
 /** The offered codecs that are enabled, in the offer's order. RED stays only while its inner codec does. */
-export function enabledCodecs(offered: SdpCodec[], enabled: EnabledCodec[]): SdpCodec[] {
+export function enabledCodecs(offered: SdpCodec[], enabled: readonly EnabledCodec[]): SdpCodec[] {
   const kept = offered.filter((codec) => isEnabled(codec, enabled));
   return kept.filter((codec) => codecOf(codec.name) !== 'red' || redPrimary(codec, kept) !== undefined);
 }
@@ -116,7 +129,7 @@ export function withoutHighProfile(codecs: SdpCodec[]): SdpCodec[] {
 }
 
 /** Puts a codec's formats first and keeps the order of the rest. */
-export function preferCodec(codecs: SdpCodec[], preferred: Codec): SdpCodec[] {
+export function preferCodec(codecs: readonly SdpCodec[], preferred: Codec): SdpCodec[] {
   const is = (codec: SdpCodec) => codecOf(codec.name) === preferred;
   return [...codecs.filter(is), ...codecs.filter((codec) => !is(codec))];
 }
@@ -147,14 +160,27 @@ function findTarget(payload: PublishedPayload, accepted: SdpCodec[]): SdpCodec |
   return same.find((codec) => h264Variant(codec.fmtp).mode === mode);
 }
 
-/** The formats we write when we offer (livekit-facts 4.2): payload types are fixed, RTX is the next number. */
-export function offeredFormats(kind: MediaKind, enabled: EnabledCodec[]): SdpCodec[] {
-  const all = kind === 'audio' ? AUDIO_FORMATS : VIDEO_FORMATS;
-  const kept = all.filter((codec) => isEnabled(codec, enabled) || isNamed(codec, enabled));
-  return enabledCodecs(kept, enabled).map((codec) => ({ ...codec, feedback: [...codec.feedback] }));
+/**
+ * The formats we write when we offer (livekit-facts 4.2): payload types are fixed, RTX is the next number. Made once per
+ * list and shared: not to be modified.
+ */
+export function offeredFormats(kind: MediaKind, enabled: readonly EnabledCodec[]): readonly SdpCodec[] {
+  let known = offeredOf[kind].get(enabled);
+  if (known === undefined) {
+    const all = kind === 'audio' ? AUDIO_FORMATS : VIDEO_FORMATS;
+    const kept = all.filter((codec) => isEnabled(codec, enabled) || isNamed(codec, enabled));
+    known = withoutHighProfile(enabledCodecs(kept, enabled));
+    offeredOf[kind].set(enabled, known);
+  }
+  return known;
 }
 
-function isNamed(codec: SdpCodec, enabled: EnabledCodec[]): boolean {
+const offeredOf: Record<MediaKind, WeakMap<readonly EnabledCodec[], readonly SdpCodec[]>> = {
+  audio: new WeakMap(),
+  video: new WeakMap(),
+};
+
+function isNamed(codec: SdpCodec, enabled: readonly EnabledCodec[]): boolean {
   return enabled.some(
     (entry) => codecOf(entry.mime.split('/')[1] ?? '') === codecOf(codec.name) && entry.fmtpLine === codec.fmtp,
   );

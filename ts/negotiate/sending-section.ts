@@ -22,7 +22,7 @@ export function offerSection(
   sender: Sender | undefined,
   options: NegotiationOptions,
 ): LocalMediaSection {
-  const formats = withoutHighProfile(offeredFormats(kind, options.subscribeCodecs));
+  const formats = offeredFormats(kind, options.subscribeCodecs);
   return {
     kind,
     mid,
@@ -61,14 +61,14 @@ export function answerReceiver(
 }
 
 /** Audio senders prefer RED: the publisher's packets then pass as they are. */
-function prefer(codecs: SdpCodec[], preferred: Codec | undefined): SdpCodec[] {
+function prefer(codecs: readonly SdpCodec[], preferred: Codec | undefined): readonly SdpCodec[] {
   if (preferred === undefined) return codecs;
   const ordered = preferCodec(codecs, preferred);
   return preferred === 'opus' ? preferCodec(ordered, 'red') : ordered;
 }
 
-function stereo(codecs: SdpCodec[], sender: Sender | undefined): SdpCodec[] {
-  if (sender?.request.stereo !== true) return codecs;
+function stereo(codecs: readonly SdpCodec[], sender: Sender | undefined): SdpCodec[] {
+  if (sender?.request.stereo !== true) return [...codecs];
   return codecs.map((codec) =>
     codecOf(codec.name) === 'opus' && !codec.fmtp.includes('sprop-stereo')
       ? { ...codec, fmtp: `${codec.fmtp};sprop-stereo=1` }

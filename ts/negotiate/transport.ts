@@ -6,9 +6,10 @@
  *        └────────────── peerClosed / close ───────▶ closed
  */
 
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import { SignalTarget } from '@livekit/protocol';
 import { isMdnsName } from '../lib/mdns.ts';
+import { randomChunk } from '../lib/random.ts';
 import type { Candidate, Command, DtlsRole, IceCredentials, PeerId, WorkerId } from '../media/commands.ts';
 import type { PeerEvent } from '../media/events.ts';
 import type { MediaEngine } from '../media/types.ts';
@@ -249,7 +250,7 @@ export class Transport {
   close(): void {
     if (this.#state === 'closed') return;
     this.send({ type: 'closePeer', peer: this.peer });
-    this.#settle?.reject(new NegotiationError('closed'));
+    if (this.#state === 'opening') this.#settle?.reject(new NegotiationError('closed'));
     this.#end();
   }
 
@@ -268,7 +269,9 @@ function freshCredentials(worker: WorkerId): IceCredentials {
 
 function iceText(length: number): string {
   // 256 is no multiple of 62: the bias of 8 in 256 characters costs a fraction of a bit.
-  return Array.from(randomBytes(length), (byte) => ICE_CHARS.charAt(byte % ICE_CHARS.length)).join('');
+  let text = '';
+  for (const byte of randomChunk(length)) text += ICE_CHARS.charAt(byte % ICE_CHARS.length);
+  return text;
 }
 
 const ICE_CHARS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';

@@ -179,9 +179,9 @@ export interface NegotiationOptions {
   protocol: number;
   worker: WorkerId;
   /** Codecs clients may send, as in JoinResponse.enabled_publish_codecs, with optional fmtp. */
-  publishCodecs: EnabledCodec[];
+  publishCodecs: readonly EnabledCodec[];
   /** Codecs clients may receive. */
-  subscribeCodecs: EnabledCodec[];
+  subscribeCodecs: readonly EnabledCodec[];
   iceLite: boolean;
   /** Asked for each candidate: it changes between ICE restarts. */
   candidatePreference: () => CandidatePreference;

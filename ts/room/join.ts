@@ -99,7 +99,7 @@ function joinResponse(context: RoomContext, room: Room, member: Member): JoinRes
     serverVersion: serverInfo.version,
     serverRegion: serverInfo.region,
     sifTrailer: room.sifTrailer,
-    enabledPublishCodecs: member.codecs.listed,
+    enabledPublishCodecs: [...member.codecs.listed],
     // A client that is led elsewhere first learns where.
     fastPublish: mayPublish(participant.grant) && member.transports.preference === 'any',
   };

@@ -24,7 +24,7 @@ import {
   isObs,
 } from './client-rules.ts';
 import { type CloseReason, type LeaveAction, leaveRequest } from './close-reason.ts';
-import { ClientCodecs, negotiable } from './codecs.ts';
+import { type ClientCodecs, clientCodecs } from './codecs.ts';
 import { Connection } from './connection.ts';
 import type { RoomContext } from './context.ts';
 import type { JoinParams, SignalSink } from './contracts.ts';
@@ -121,7 +121,7 @@ export class Member {
     this.dataTracks = new DataTracks(context.config.dataTracks);
     this.participant = this.#makeParticipant(params);
     this.#rules = clientConfiguration(params.client);
-    this.codecs = new ClientCodecs(terms.codecs, this.#rules);
+    this.codecs = clientCodecs(terms.codecs, this.#rules);
     this.outbox = new Outbox(sink);
     this.dataSubscriptions = new DataSubscriptions(this.outbox);
     this.feed = new ParticipantFeed(this.participant.sid, this.outbox, terms.announcements);
@@ -352,8 +352,8 @@ export class Member {
       protocol: client.protocol,
       dataTracks: this.#context.config.dataTracks.enabled,
       worker: terms.worker,
-      publishCodecs: negotiable(this.codecs.publish),
-      subscribeCodecs: negotiable(this.codecs.subscribe),
+      publishCodecs: this.codecs.negotiable.publish,
+      subscribeCodecs: this.codecs.negotiable.subscribe,
       iceLite: rtc.useIceLite && !params.disableIceLite && gates.iceLite && !isFirefox(client),
       candidatePreference: () => this.transports.preference,
       addresses: addressRules(rtc, client),

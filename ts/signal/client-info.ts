@@ -40,7 +40,7 @@ export function clientAddress({ headers, remoteAddress }: ClientOrigin): string 
 }
 
 function fillFromUserAgent(info: ClientInfo, userAgent: string): void {
-  const { browser, os, device } = new UAParser(userAgent).getResult();
+  const { browser, os, device } = parseUserAgent(userAgent);
   if (info.browser === '') {
     const studio = OBS_STUDIO.exec(userAgent)?.[1];
     info.browser = studio === undefined ? (BROWSER_NAMES[browser.name ?? ''] ?? browser.name ?? OTHER) : 'OBS Studio';
@@ -52,6 +52,24 @@ function fillFromUserAgent(info: ClientInfo, userAgent: string): void {
   }
   if (info.deviceModel === '') info.deviceModel = DEVICE_NAMES[device.model ?? ''] ?? device.model ?? OTHER;
 }
+
+/** Parsing one takes longer than all else that a request is read for, and many clients send the same. */
+function parseUserAgent(userAgent: string): UserAgent {
+  const known = userAgents.get(userAgent);
+  if (known !== undefined) return known;
+  const { browser, os, device } = new UAParser(userAgent).getResult();
+  if (userAgents.size >= MAX_USER_AGENTS) userAgents.clear();
+  const parsed = { browser, os, device };
+  if (userAgent.length <= MAX_KEPT_LENGTH) userAgents.set(userAgent, parsed);
+  return parsed;
+}
+
+type UserAgent = Pick<ReturnType<UAParser['getResult']>, 'browser' | 'os' | 'device'>;
+const userAgents = new Map<string, UserAgent>();
+/** A few hundred kilobytes; fewer are parsed again where clients are many and varied. */
+const MAX_USER_AGENTS = 512;
+/** Characters; no real one is longer. */
+const MAX_KEPT_LENGTH = 512;
 
 function capabilities(list: string): ClientInfo_Capability[] {
   return list

@@ -32,10 +32,10 @@ export async function startSession(
   for (const [attempt, wait] of waits.entries()) {
     if (gone.aborted) break;
     const connection = new SignalConnection(frames, log);
-    const abandoned = AbortSignal.any([gone, AbortSignal.timeout(wait)]);
+    const abandoned = new Abandonment(gone, wait);
     const began = performance.now();
     try {
-      return { connection, session: await startOnce(params, findHost, connection, abandoned) };
+      return { connection, session: await startOnce(params, findHost, connection, abandoned.signal) };
     } catch (error) {
       connection.abandon();
       failure = error instanceof RpcError ? error : new RpcError('internal', String(error));
@@ -44,9 +44,36 @@ export async function startSession(
       // Refused at once, by a node that has just lost the room, or is about to get it: a moment later that is settled.
       const pause = Math.min(wait, PAUSE_MS * (attempt + 1)) - (performance.now() - began);
       if (attempt + 1 < waits.length && pause > 0) await delay(pause, undefined, { signal: gone }).catch(() => {});
+    } finally {
+      abandoned.release();
     }
   }
   throw failure;
+}
+
+/** Fires when the client goes or time is up. `AbortSignal.any` would do, and keep each attempt alive until then. */
+class Abandonment {
+  readonly #controller = new AbortController();
+  readonly #gone: AbortSignal;
+  readonly #timer: NodeJS.Timeout;
+  readonly #abort = () => this.#controller.abort();
+
+  constructor(gone: AbortSignal, waitMs: number) {
+    this.#gone = gone;
+    this.#timer = setTimeout(this.#abort, waitMs);
+    if (gone.aborted) this.#abort();
+    else gone.addEventListener('abort', this.#abort, { once: true });
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** The attempt is settled. */
+  release(): void {
+    clearTimeout(this.#timer);
+    this.#gone.removeEventListener('abort', this.#abort);
+  }
 }
 
 async function startOnce(
