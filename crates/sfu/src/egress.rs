@@ -1,5 +1,5 @@
-//! Where packets become sends: one arena per turn of the loop, reused; packets that leave for one destination in
-//! a row and are equally long become one train (UDP segmentation offload).
+//! Where packets become sends: one arena, reused as soon as it was sent; packets for one destination that are equally
+//! long become one train (UDP segmentation offload), also where packets for others were written in between.
 
 use std::ops::Range;
 
@@ -29,20 +29,36 @@ pub struct Transmit<'a> {
     pub bytes: &'a [u8],
 }
 
-/// The sends of one turn.
-#[derive(Default)]
+/// The sends of one turn, or of as much of it as is written before it is sent.
 pub struct Egress {
     arena: Vec<u8>,
     used: usize,
     trains: Vec<Train>,
     next: usize,
+    /// What trains consist of where packets for others lie between their own.
+    pieces: Vec<Piece>,
+    /// Where such a train is put together.
+    whole: Vec<u8>,
+    /// The last train of each destination, by a hash of it. Two destinations may contend for a place: then a train
+    /// less is found.
+    latest: [u32; PLACES],
 }
 
 struct Train {
     path: Path,
     segment: usize,
     count: usize,
+    /// Of all segments together.
+    len: usize,
+    /// The first piece.
     range: Range<usize>,
+    /// The other pieces: the first and the last of them in `pieces`.
+    rest: Option<(usize, usize)>,
+}
+
+struct Piece {
+    range: Range<usize>,
+    next: Option<usize>,
 }
 
 impl Egress {
@@ -85,10 +101,22 @@ impl Egress {
     pub fn poll_transmit(&mut self) -> Option<Transmit<'_>> {
         let train = self.trains.get(self.next)?;
         self.next += 1;
+        let mut bytes = self.arena.get(train.range.clone())?;
+        let mut rest = train.rest.map(|(first, _)| first);
+        if rest.is_some() {
+            self.whole.clear();
+            self.whole.extend_from_slice(bytes);
+            while let Some(piece) = rest.and_then(|at| self.pieces.get(at)) {
+                self.whole
+                    .extend_from_slice(self.arena.get(piece.range.clone())?);
+                rest = piece.next;
+            }
+            bytes = &self.whole;
+        }
         Some(Transmit {
             path: train.path,
             segment_size: (train.count > 1).then_some(train.segment),
-            bytes: self.arena.get(train.range.clone())?,
+            bytes,
         })
     }
 
@@ -104,36 +132,106 @@ impl Egress {
         self.used >= FULL_BYTES
     }
 
+    #[inline]
     fn recycle(&mut self) {
         if self.next > 0 && self.is_empty() {
             self.trains.clear();
+            self.pieces.clear();
+            self.latest = [NONE; PLACES];
             self.next = 0;
             self.used = 0;
         }
     }
 
-    /// Appends to the last train where that may grow, else begins one.
+    /// Appends to the last train of the destination where that may grow, else begins one.
+    #[inline]
     fn couple(&mut self, path: Path, len: usize) {
         let start = self.used;
         self.used += len;
-        let open = self.trains.len() > self.next;
-        if let Some(last) = self.trains.last_mut().filter(|_| open) {
-            let whole = last.range.len() == last.segment * last.count;
-            let fits = last.count < MAX_TRAIN && last.range.len() + len <= MAX_TRAIN_BYTES;
-            if last.path == path && whole && fits && len <= last.segment {
-                last.count += 1;
-                last.range.end = self.used;
-                return;
-            }
+        let place = place(path);
+        let latest = self.latest.get(place).map_or(0, |at| *at as usize);
+        if latest >= self.next
+            && let Some(train) = self.trains.get_mut(latest)
+            && train.path == path
+            && train.takes(len)
+        {
+            train.append(&mut self.pieces, start..self.used);
+            return;
+        }
+        if let (Some(latest), Ok(at)) =
+            (self.latest.get_mut(place), u32::try_from(self.trains.len()))
+        {
+            *latest = at;
         }
         self.trains.push(Train {
             path,
             segment: len,
             count: 1,
+            len,
             range: start..self.used,
+            rest: None,
         });
     }
 }
+
+impl Default for Egress {
+    fn default() -> Self {
+        Self {
+            arena: Vec::new(),
+            used: 0,
+            trains: Vec::new(),
+            next: 0,
+            pieces: Vec::new(),
+            whole: Vec::new(),
+            latest: [NONE; PLACES],
+        }
+    }
+}
+
+impl Train {
+    /// True where a packet may follow: a shorter one may, but nothing behind it.
+    #[inline]
+    fn takes(&self, len: usize) -> bool {
+        let whole = self.len == self.segment * self.count;
+        let fits = self.count < MAX_TRAIN && self.len + len <= MAX_TRAIN_BYTES;
+        whole && fits && len <= self.segment
+    }
+
+    #[inline]
+    fn append(&mut self, pieces: &mut Vec<Piece>, range: Range<usize>) {
+        self.count += 1;
+        self.len += range.len();
+        let last = self.rest.and_then(|(_, last)| pieces.get_mut(last));
+        let end = last.map_or(&mut self.range.end, |piece| &mut piece.range.end);
+        if *end == range.start {
+            *end = range.end;
+            return;
+        }
+        let at = pieces.len();
+        pieces.push(Piece { range, next: None });
+        if let Some((_, last)) = &mut self.rest {
+            if let Some(piece) = pieces.get_mut(*last) {
+                piece.next = Some(at);
+            }
+            *last = at;
+        } else {
+            self.rest = Some((at, at));
+        }
+    }
+}
+
+/// Where the last train of a destination is noted: ports tell destinations apart, on either side.
+#[inline]
+fn place(path: Path) -> usize {
+    let ports = usize::from(path.local.port()) * 31 + usize::from(path.remote.port());
+    ports % PLACES
+}
+
+/// Enough for the destinations that are written to before the arena is sent.
+const PLACES: usize = 512;
+
+/// No train.
+const NONE: u32 = u32::MAX;
 
 #[cfg(test)]
 mod tests {
@@ -187,6 +285,33 @@ mod tests {
         send(&mut egress, 5, &[100]);
         send(&mut egress, 6, &[100]);
         assert_eq!(sent(&mut egress), [(5, None, 100), (6, None, 100)]);
+    }
+
+    #[test]
+    fn packets_for_others_in_between_do_not_part_a_train() {
+        let mut egress = Egress::default();
+        for len in [100, 100, 40] {
+            send(&mut egress, 5, &[len]);
+            send(&mut egress, 6, &[len, len]);
+        }
+        let first = egress.poll_transmit().expect("a train");
+        assert_eq!((first.path, first.segment_size), (path(5), Some(100)));
+        assert_eq!(first.bytes, [vec![100; 200], vec![40; 40]].concat());
+        assert_eq!(sent(&mut egress), [(6, Some(100), 440), (6, None, 40)]);
+    }
+
+    #[test]
+    fn packets_to_one_destination_stay_in_order() {
+        let mut egress = Egress::default();
+        for len in [100, 200, 100, 100] {
+            send(&mut egress, 5, &[len]);
+            send(&mut egress, 6, &[50]);
+        }
+        let sizes: Vec<_> = sent(&mut egress)
+            .into_iter()
+            .filter(|(port, ..)| *port == 5)
+            .collect();
+        assert_eq!(sizes, [(5, None, 100), (5, Some(200), 300), (5, None, 100)]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Whose datagram it is: by its path once that is known, before that by the ufrag of a connectivity check.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
 
 use rustc_hash::FxHashMap;
@@ -11,57 +12,66 @@ use sluice_wire::stun::local_ufrag;
 /// Routes of one worker to its peers' slab indices.
 #[derive(Debug, Default)]
 pub struct Routes {
-    sockets: FxHashMap<SocketAddr, Socket>,
-    by_path: FxHashMap<Path, Route>,
+    sockets: FxHashMap<SocketAddr, Users>,
+    by_path: FxHashMap<Path, usize>,
     by_ufrag: HashMap<String, usize>,
+    /// By peer: a join or a leave costs what that peer has, however many others there are.
+    ways: Vec<Ways>,
 }
 
-/// Whose an address is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Route {
-    peer: usize,
+/// The peers that use a socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Users {
+    One(usize),
+    Many(Vec<usize>),
+}
+
+/// What leads to one peer.
+#[derive(Debug, Default)]
+struct Ways {
+    sockets: Vec<SocketAddr>,
+    ufrags: Vec<String>,
+    paths: Vec<Path>,
     /// The way its media takes: checks from elsewhere never push it out.
-    selected: bool,
-}
-
-/// A socket with the peers that use it.
-#[derive(Debug)]
-struct Socket {
-    peers: Vec<usize>,
+    selected: Option<Path>,
 }
 
 impl Routes {
     /// The peer uses a socket. As long as it is alone there, everything that comes in is for it.
     pub fn add_socket(&mut self, socket: SocketAddr, peer: usize) {
-        let socket = self
-            .sockets
-            .entry(socket)
-            .or_insert(Socket { peers: Vec::new() });
-        socket.peers.push(peer);
+        self.ways_of(peer).sockets.push(socket);
+        match self.sockets.entry(socket) {
+            Entry::Vacant(place) => {
+                place.insert(Users::One(peer));
+            }
+            Entry::Occupied(mut users) => users.get_mut().add(peer),
+        }
     }
 
     /// Checks to this ufrag are for `peer`.
     pub fn add_ufrag(&mut self, ufrag: &str, peer: usize) {
         self.by_ufrag.insert(ufrag.to_owned(), peer);
+        self.ways_of(peer).ufrags.push(ufrag.to_owned());
     }
 
     /// Keeps those ufrags of a peer that it still answers to.
     pub fn keep_ufrags(&mut self, peer: usize, answers: impl Fn(&str) -> bool) {
-        self.by_ufrag
-            .retain(|ufrag, of| *of != peer || answers(ufrag));
+        let ufrags = std::mem::take(&mut self.ways_of(peer).ufrags);
+        let (kept, gone): (Vec<_>, Vec<_>) = ufrags.into_iter().partition(|u| answers(u));
+        self.ways_of(peer).ufrags = kept;
+        self.drop_ufrags(&gone, peer);
     }
 
     /// The peer of a datagram. A stranger's address is remembered only through [`Routes::learn`].
     #[inline]
     pub fn find(&self, path: Path, datagram: &[u8]) -> Option<usize> {
         if path.via != Via::Tcp
-            && let Some(Socket { peers }) = self.sockets.get(&path.local)
-            && let [peer] = peers[..]
+            && let Some(Users::One(peer)) = self.sockets.get(&path.local)
         {
-            return Some(peer);
+            return Some(*peer);
         }
-        if let Some(route) = self.by_path.get(&path) {
-            return Some(route.peer);
+        if let Some(peer) = self.by_path.get(&path) {
+            return Some(*peer);
         }
         self.by_ufrag.get(local_ufrag(datagram)?).copied()
     }
@@ -69,32 +79,35 @@ impl Routes {
     /// From now on what comes from `remote` is for `peer`. Only for a remote address that proved itself by an
     /// authenticated check; a check from a known address for another peer moves the address.
     pub fn learn(&mut self, path: Path, peer: usize) {
-        if self.by_path.get(&path).is_some_and(|of| of.peer == peer) {
-            return;
+        match self.by_path.get(&path) {
+            Some(of) if *of == peer => return,
+            Some(former) => {
+                let former = *former;
+                self.ways_of(former).lose(path);
+            }
+            None => {}
         }
-        let of_peer = |route: &Route| route.peer == peer;
-        if self.by_path.values().filter(|of| of_peer(of)).count() >= MAX_PATHS {
-            let spare = |(path, of): (&_, &Route)| (of_peer(of) && !of.selected).then_some(*path);
-            let spare = self.by_path.iter().find_map(spare);
-            spare.and_then(|path| self.by_path.remove(&path));
+        let ways = self.ways_of(peer);
+        if ways.paths.len() >= MAX_PATHS {
+            let spare = ways.paths.iter().find(|p| Some(**p) != ways.selected);
+            if let Some(spare) = spare.copied() {
+                ways.lose(spare);
+                self.by_path.remove(&spare);
+            }
         }
-        let selected = false;
-        self.by_path.insert(path, Route { peer, selected });
+        self.ways_of(peer).paths.push(path);
+        self.by_path.insert(path, peer);
     }
 
     /// The peer's media takes this way from now on.
     pub fn learn_path(&mut self, path: Path, peer: usize) {
         self.learn(path, peer);
-        for (known, route) in &mut self.by_path {
-            if route.peer == peer {
-                route.selected = *known == path;
-            }
-        }
+        self.ways_of(peer).selected = Some(path);
     }
 
     /// Who proved to be at the other end of a path.
     pub fn peer_at(&self, path: Path) -> Option<usize> {
-        self.by_path.get(&path).map(|route| route.peer)
+        self.by_path.get(&path).copied()
     }
 
     /// Whose check it is, wherever it came from.
@@ -104,22 +117,75 @@ impl Routes {
 
     /// A path is gone for good; whose it was.
     pub fn forget_path(&mut self, path: Path) -> Option<usize> {
-        self.by_path.remove(&path).map(|route| route.peer)
+        let peer = self.by_path.remove(&path)?;
+        self.ways_of(peer).lose(path);
+        Some(peer)
     }
 
     /// Forgets all routes to a peer.
     pub fn forget(&mut self, peer: usize) {
-        self.by_path.retain(|_, of| of.peer != peer);
-        self.by_ufrag.retain(|_, of| *of != peer);
-        self.sockets.retain(|_, socket| {
-            socket.peers.retain(|of| *of != peer);
-            !socket.peers.is_empty()
-        });
+        let ways = std::mem::take(self.ways_of(peer));
+        for path in &ways.paths {
+            self.by_path.remove(path);
+        }
+        self.drop_ufrags(&ways.ufrags, peer);
+        for socket in ways.sockets {
+            if let Entry::Occupied(mut users) = self.sockets.entry(socket)
+                && !users.get_mut().remove(peer)
+            {
+                users.remove();
+            }
+        }
     }
 
     /// Routes held.
     pub fn len(&self) -> usize {
         self.by_path.len() + self.by_ufrag.len() + self.sockets.len()
+    }
+
+    fn drop_ufrags(&mut self, ufrags: &[String], peer: usize) {
+        for ufrag in ufrags {
+            if self.by_ufrag.get(ufrag) == Some(&peer) {
+                self.by_ufrag.remove(ufrag);
+            }
+        }
+    }
+
+    fn ways_of(&mut self, peer: usize) -> &mut Ways {
+        if self.ways.len() <= peer {
+            self.ways.resize_with(peer + 1, Ways::default);
+        }
+        &mut self.ways[peer]
+    }
+}
+
+impl Users {
+    fn add(&mut self, peer: usize) {
+        match self {
+            Self::One(first) => *self = Self::Many(vec![*first, peer]),
+            Self::Many(peers) => peers.push(peer),
+        }
+    }
+
+    /// False where nobody is left.
+    fn remove(&mut self, peer: usize) -> bool {
+        let Self::Many(peers) = self else {
+            return *self != Self::One(peer);
+        };
+        if let Some(at) = peers.iter().position(|of| *of == peer) {
+            peers.swap_remove(at);
+        }
+        if let [last] = peers[..] {
+            *self = Self::One(last);
+        }
+        true
+    }
+}
+
+impl Ways {
+    fn lose(&mut self, path: Path) {
+        self.paths.retain(|known| *known != path);
+        self.selected = self.selected.filter(|selected| *selected != path);
     }
 }
 
@@ -193,6 +259,33 @@ mod tests {
         assert_eq!(routes.find(path(8), b"x"), Some(4));
         routes.forget(4);
         assert_eq!(routes.find(path(9), b"x"), Some(5));
+    }
+
+    #[test]
+    fn an_address_that_moved_stays_with_its_new_peer() {
+        let mut routes = Routes::default();
+        routes.learn_path(path(9), 3);
+        routes.learn(path(9), 4);
+        routes.forget(3);
+        assert_eq!(routes.find(path(9), &[0x80; 40]), Some(4));
+        assert_eq!(routes.forget_path(path(9)), Some(4));
+        routes.forget(4);
+        assert_eq!(routes.len(), 0);
+    }
+
+    #[test]
+    fn ufrags_from_before_a_restart_are_forgotten_alone() {
+        let mut routes = Routes::default();
+        routes.add_ufrag("0old", 3);
+        routes.add_ufrag("0new", 3);
+        routes.add_ufrag("0else", 4);
+        routes.keep_ufrags(3, |ufrag| ufrag == "0new");
+        let found = ["0old", "0new", "0else"]
+            .map(|ufrag| routes.peer_of_check(&binding_request(&format!("{ufrag}:them"))));
+        assert_eq!(found, [None, Some(3), Some(4)]);
+        routes.forget(3);
+        routes.forget(4);
+        assert_eq!(routes.len(), 0);
     }
 
     #[test]

@@ -94,6 +94,7 @@ pub fn run(seat: Seat, mut outbox: Outbox) {
     if let Some(core) = seat.core {
         affinity::pin(core);
     }
+    affinity::sleep_exactly();
     let worker = seat.worker.id;
     let (collector, logs) = log::collector(Instant::now());
     tracing::subscriber::with_default(collector, || {
