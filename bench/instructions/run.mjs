@@ -8,6 +8,7 @@ import { cpus } from 'node:os';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { run } from '../../native/build.mjs';
 import { installTools } from '../../test/tools.mjs';
 import { isCrypto, readProfile } from './profile.mjs';
 
@@ -30,7 +31,7 @@ export async function count(cases, release = false) {
   installTools(['valgrind']);
   mkdirSync(profiles, { recursive: true });
   const args = ['build', '--locked', '-p', 'sluice-instructions', ...(release ? ['--release'] : [])];
-  execFileSync('cargo', args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+  run('cargo', args);
   const program = `${root}target/${release ? 'release' : 'debug'}/sluice-instructions`;
   const waiting = cases.length === 0 ? Object.keys(readBudgets().cases) : [...cases];
   const results = new Map(waiting.map((name) => [name, undefined]));

@@ -94,3 +94,39 @@ fn report(options: &Options, figures: &Figures) -> Value {
 
 /// Datagrams in one send.
 const TRAINS: [usize; 5] = [1, 2, 4, 8, 16];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_and_both_loops_have_a_figure() {
+        let args = "--rounds 1 --video 3,400,2,100 --audio 2,100,1,200".split_whitespace();
+        let args: Vec<String> = args.map(str::to_owned).collect();
+        let told = run(&args).expect("loopback is there");
+        let steps = told["steps"].as_array().expect("steps");
+        for (step, count) in [("seal", 8), ("open", 2), ("send", 8), ("receive", 8)] {
+            let found = steps.iter().filter(|figure| figure["step"] == step).count();
+            assert_eq!(found, count, "{step}: {told}");
+        }
+        assert!(
+            steps.iter().all(|figure| figure["ns"].as_f64() > Some(0.0)),
+            "{told}"
+        );
+        for kind in ["video", "audio"] {
+            let floor = told["perPacketNs"][kind].as_f64();
+            assert!(floor > Some(100.0), "{told}");
+            assert!(
+                told["loops"][kind]["saturatedNs"].as_f64() > Some(100.0),
+                "{told}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_namespace_that_is_not_there_is_said() {
+        let args = ["--namespace", "nobody-has-this"].map(str::to_owned);
+        let error = run(&args).expect_err("there is none").to_string();
+        assert!(error.starts_with("sockets at the far end: "), "{error}");
+    }
+}
