@@ -76,6 +76,8 @@ export class SinglePc implements Negotiation {
     this.#answered = true;
     this.#receive.apply(false);
     this.#startSenders(sections);
+    // The answer says all that a new offer was wanted for.
+    this.#debounce.cancel();
     if (this.#waiting.length > 0 && (grew || !asked)) this.#debounce.request();
   }
 
