@@ -35,8 +35,8 @@ export class SinglePc implements Negotiation {
   #waiting: Sender[] = [];
   /** Sections asked for and not yet offered. */
   #requested: Record<MediaKind, number> = { audio: 0, video: 0 };
-  /** Sections of the last offer that the client only receives on. */
-  #receivers: MediaSection[] = [];
+  /** Sections of the last offer that the client only receives on; not the whole of them, an offer is large. */
+  #receivers: Pick<MediaSection, 'kind' | 'mid'>[] = [];
   #answered = false;
   #started = false;
   readonly #debounce = new Debounce(NEGOTIATION_DELAY_MS, () => this.#require());
@@ -64,7 +64,7 @@ export class SinglePc implements Negotiation {
     if (this.#transport.isRestart(remote)) this.#transport.restartIce();
     this.#transport.describe(remote);
     this.#dropVanished(remote.sections.map((section) => section.mid));
-    const receivers = remote.sections.filter(isReceiver);
+    const receivers = remote.sections.filter(isReceiver).map(({ kind, mid }) => ({ kind, mid }));
     const grew = receivers.length > this.#receivers.length;
     const asked = this.#requested.audio + this.#requested.video > 0;
     this.#receivers = receivers;

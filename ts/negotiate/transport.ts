@@ -30,6 +30,9 @@ export class NegotiationError extends Error {
   override name = 'NegotiationError';
 }
 
+/** What is kept of the client's description. */
+type Remote = Pick<RemoteDescription, 'ice' | 'setup'>;
+
 type State = 'opening' | 'open' | 'described' | 'closed';
 
 export class Transport {
@@ -45,7 +48,7 @@ export class Transport {
   readonly #options: NegotiationOptions;
   readonly #primary: boolean;
   #local: IceCredentials;
-  #remote: RemoteDescription | undefined;
+  #remote: Remote | undefined;
   #candidates: Candidate[] = [];
   #trickled = false;
   /** The client's candidates that came before its description. */
@@ -99,7 +102,7 @@ export class Transport {
     if (this.#state === 'closed') return false;
     const former = this.#remote;
     const fresh = former === undefined || former.ice.ufrag !== remote.ice.ufrag || former.ice.pwd !== remote.ice.pwd;
-    this.#remote = remote;
+    this.#remote = { ice: { ufrag: detached(remote.ice.ufrag), pwd: detached(remote.ice.pwd) }, setup: remote.setup };
     this.#state = 'described';
     if (fresh) {
       this.#remoteCandidates = 0;
@@ -261,6 +264,11 @@ export class Transport {
   }
 }
 
+/** A copy: a part of a text holds on to the whole, and this one would to a description of kilobytes. */
+function detached(text: string): string {
+  return Buffer.from(text).toString();
+}
+
 /** The ufrag's first character names the worker, so that any of our sockets can route a first check (ADR 0003). */
 function freshCredentials(worker: WorkerId): IceCredentials {
   const tag = ICE_CHARS.charAt(worker);
@@ -269,9 +277,8 @@ function freshCredentials(worker: WorkerId): IceCredentials {
 
 function iceText(length: number): string {
   // 256 is no multiple of 62: the bias of 8 in 256 characters costs a fraction of a bit.
-  let text = '';
-  for (const byte of randomChunk(length)) text += ICE_CHARS.charAt(byte % ICE_CHARS.length);
-  return text;
+  const bytes = randomChunk(length);
+  return Buffer.from(bytes.map((byte) => ICE_CHARS.charCodeAt(byte % ICE_CHARS.length))).toString('latin1');
 }
 
 const ICE_CHARS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
