@@ -1,6 +1,6 @@
 /**
- * `node bench/instructions/run.mjs [case…] [--hot N] [--release] [--update] [--json]`: counts the instructions and
- * allocations of each case and compares them with `budgets.json`. See `README.md`.
+ * `node bench/instructions/run.mjs [case…] [--hot N] [--against FOLDER] [--release] [--update] [--json]`: counts the
+ * instructions and allocations of each case and compares them with `budgets.json`. See `README.md`.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -147,6 +147,29 @@ function hottest(name, { costs, units, profile }, many) {
   );
 }
 
+/** What changed most since a run whose profiles lie in `folder`. */
+function changed(name, { costs, units }, folder, many) {
+  const sums = (list) => {
+    const found = new Map();
+    for (const cost of list) {
+      // Legacy names end in a hash that changes with every build.
+      const key = cost.name.replace(/::h[0-9a-f]{16}$/, '');
+      found.set(key, (found.get(key) ?? 0) + cost.instructions / units);
+    }
+    return found;
+  };
+  const [now, then] = [sums(costs), sums(readProfile(`${folder}/${name}.out`))];
+  const changes = [...new Set([...now.keys(), ...then.keys()])]
+    .map((key) => ({ key, by: (now.get(key) ?? 0) - (then.get(key) ?? 0) }))
+    .sort((a, b) => Math.abs(b.by) - Math.abs(a.by))
+    .slice(0, many);
+  const lines = changes.map(({ key, by }) => {
+    const each = `${by > 0 ? '+' : ''}${by.toFixed(1)}`;
+    return `${each.padStart(9)}  ${key}`;
+  });
+  return [`\n${name}: instructions each, against ${folder}`, ...lines].join('\n');
+}
+
 /** Takes the counts as budgets, allocations rounded up. */
 function update(results, budgets) {
   for (const [name, { unit, own, crypto, locks, allocations }] of results) {
@@ -161,6 +184,7 @@ async function main() {
     allowPositionals: true,
     options: {
       hot: { type: 'string' },
+      against: { type: 'string' },
       release: { type: 'boolean', default: false },
       update: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
@@ -175,8 +199,9 @@ async function main() {
     console.log(`instructions in the ${values.release ? 'release' : 'dev'} profile`);
     console.log(table(results, values.release ? { cases: {} } : budgets));
   }
-  for (const [name, counted] of values.hot === undefined ? [] : results) {
-    console.log(hottest(name, counted, Number(values.hot)));
+  for (const [name, counted] of results) {
+    if (values.against !== undefined) console.log(changed(name, counted, values.against, Number(values.hot ?? 20)));
+    else if (values.hot !== undefined) console.log(hottest(name, counted, Number(values.hot)));
   }
   if (values.release) return;
   if (values.update) return update(results, budgets);
