@@ -3,13 +3,22 @@
 //! [`Session`] is one client's conversation, sans-IO: messages in and out, and events that ask its client for transports
 //! and tell it what to send and to expect on them. [`SignalSocket`] carries the messages. Nothing here knows of media.
 
+mod answering;
 mod event;
+mod offering;
+mod pings;
 mod plan;
 mod proto;
+mod publications;
+mod received;
+mod remote;
+mod room;
+mod sdp;
 mod session;
 mod socket;
 mod target;
 mod token;
+mod trickle;
 
 pub use event::{
     Encoding, Extensions, Format, LocalTransport, Pc, Publication, SessionEvent, Subscription,

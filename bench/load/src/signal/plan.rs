@@ -26,6 +26,21 @@ pub enum PublishPlan {
     Video(VideoPlan),
 }
 
+impl PublishPlan {
+    /// Audio or video.
+    pub fn kind(&self) -> Kind {
+        self.codec().kind()
+    }
+
+    /// The codec; redundant audio is around it.
+    pub fn codec(&self) -> Codec {
+        match self {
+            Self::Audio(_) => Codec::Opus,
+            Self::Video(plan) => plan.codec,
+        }
+    }
+}
+
 /// How audio is published; the codec is Opus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AudioPlan {
@@ -135,6 +150,18 @@ pub enum Quality {
 }
 
 impl Codec {
+    /// As livekit's messages call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Opus => "opus",
+            Self::Red => "red",
+            Self::Vp8 => "vp8",
+            Self::Vp9 => "vp9",
+            Self::H264 => "h264",
+            Self::Av1 => "av1",
+        }
+    }
+
     /// Audio or video.
     pub fn kind(self) -> Kind {
         match self {

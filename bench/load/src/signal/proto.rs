@@ -37,7 +37,7 @@ pub enum Request {
 /// Server to client.
 #[derive(Clone, PartialEq, Message)]
 pub struct SignalResponse {
-    #[prost(oneof = "Response", tags = "1, 2, 3, 4, 5, 6, 8, 10, 14, 17, 20, 22, 25")]
+    #[prost(oneof = "Response", tags = "1, 2, 3, 4, 5, 6, 8, 10, 14, 20, 22, 25")]
     pub message: Option<Response>,
 }
 
@@ -61,8 +61,6 @@ pub enum Response {
     SpeakersChanged(SpeakersChanged),
     #[prost(message, tag = "14")]
     SubscribedQuality(SubscribedQualityUpdate),
-    #[prost(message, tag = "17")]
-    TrackUnpublished(TrackUnpublished),
     #[prost(message, tag = "20")]
     Pong(Pong),
     #[prost(message, tag = "22")]
@@ -270,8 +268,6 @@ pub struct Join {
     /// Seconds.
     #[prost(int32, tag = "11")]
     pub ping_interval: i32,
-    #[prost(bool, tag = "15")]
-    pub fast_publish: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -310,12 +306,6 @@ pub struct TrackPublished {
     pub cid: String,
     #[prost(message, optional, tag = "2")]
     pub track: Option<TrackInfo>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub struct TrackUnpublished {
-    #[prost(string, tag = "1")]
-    pub track_sid: String,
 }
 
 #[derive(Clone, PartialEq, Message)]

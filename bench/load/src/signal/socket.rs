@@ -136,7 +136,9 @@ impl SignalSocket {
                         self.state = State::Upgrading(handshake);
                         return None;
                     }
-                    Err(HandshakeError::Failure(error)) => self.state = State::Ending(end_of(error)),
+                    Err(HandshakeError::Failure(error)) => {
+                        self.state = State::Ending(end_of(error))
+                    }
                 },
                 State::Open(mut socket) => {
                     let flushed = match socket.flush() {

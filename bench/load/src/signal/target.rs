@@ -29,7 +29,9 @@ pub enum TargetError {
     #[error("{0} is no URL of the form ws://host:port")]
     Url(String),
     /// `wss://` or `https://`.
-    #[error("{0} asks for TLS, which the load doesn't speak: give it the server's plain port, ws://host:port")]
+    #[error(
+        "{0} asks for TLS, which the load doesn't speak: give it the server's plain port, ws://host:port"
+    )]
     Tls(String),
     /// No address behind the name.
     #[error("{host} has no address: {error}")]
@@ -57,7 +59,10 @@ impl Target {
         let host = uri.host().ok_or_else(unusable)?;
         let port = uri.port_u16().unwrap_or(DEFAULT_PORT);
         let authority = format!("{host}:{port}");
-        let unresolved = |error| TargetError::Unresolved { host: authority.clone(), error };
+        let unresolved = |error| TargetError::Unresolved {
+            host: authority.clone(),
+            error,
+        };
         let address = authority
             .to_socket_addrs()
             .map_err(unresolved)?
@@ -74,7 +79,9 @@ impl Target {
     /// The address that joins a room as this client; `now` is in seconds of Unix time.
     pub fn join(&self, room: &str, config: &SessionConfig, now: u64) -> String {
         let token = self.signer.join(room, config, now);
-        let Self { authority, prefix, .. } = self;
+        let Self {
+            authority, prefix, ..
+        } = self;
         if config.single_pc {
             let wrapped = wrapped_join_request(config);
             return format!(
@@ -140,7 +147,9 @@ mod tests {
 
     #[test]
     fn tls_is_refused_with_the_way_around_it() {
-        let error = Target::new("wss://127.0.0.1:1", "k", "s").map(drop).expect_err("no TLS");
+        let error = Target::new("wss://127.0.0.1:1", "k", "s")
+            .map(drop)
+            .expect_err("no TLS");
         assert!(error.to_string().contains("plain port"), "{error}");
     }
 
@@ -156,7 +165,10 @@ mod tests {
     fn a_path_of_the_url_stands_before_livekits() {
         let target = Target::new("ws://127.0.0.1:7880/sfu/", "k", "s").expect("a target");
         let join = target.join("r", &config(false, SubscribePlan::ALL), 0);
-        assert!(join.starts_with("ws://127.0.0.1:7880/sfu/rtc?access_token="), "{join}");
+        assert!(
+            join.starts_with("ws://127.0.0.1:7880/sfu/rtc?access_token="),
+            "{join}"
+        );
         assert!(join.contains("&auto_subscribe=1&"), "{join}");
     }
 
@@ -179,7 +191,15 @@ mod tests {
         let wrapped = BASE64_URL_SAFE.decode(wrapped).expect("base64");
         let wrapped = WrappedJoinRequest::decode(wrapped.as_slice()).expect("a wrapper");
         let request = JoinRequest::decode(wrapped.join_request.as_slice()).expect("a request");
-        assert!(request.connection_settings.is_some_and(|settings| settings.auto_subscribe));
-        assert!(request.client_info.is_some_and(|info| info.protocol == PROTOCOL));
+        assert!(
+            request
+                .connection_settings
+                .is_some_and(|settings| settings.auto_subscribe)
+        );
+        assert!(
+            request
+                .client_info
+                .is_some_and(|info| info.protocol == PROTOCOL)
+        );
     }
 }

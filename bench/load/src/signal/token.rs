@@ -65,7 +65,10 @@ mod tests {
         SessionConfig {
             identity: "p-1".into(),
             single_pc: false,
-            publish: vec![PublishPlan::Audio(AudioPlan { red: false, dtx: false })],
+            publish: vec![PublishPlan::Audio(AudioPlan {
+                red: false,
+                dtx: false,
+            })],
             data: false,
             subscribe: SubscribePlan::NONE,
             seed: 1,
