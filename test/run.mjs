@@ -1,6 +1,6 @@
 /**
- * The families of checks: `node test/run.mjs all|unit|rust|instructions|e2e|spread|network|cluster|check`. Stops at the first family that fails, with
- * its exit code; the test runners' own closing lines stay on the screen.
+ * The families of checks: `node test/run.mjs all|unit|rust|instructions|e2e|spread|network|cluster|check`. Stops at the
+ * first family that fails, with its exit code; the test runners' own closing lines stay on the screen.
  */
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
