@@ -292,13 +292,13 @@ class NodeSocket implements ServerSocket {
     this.#onDrained = onDrained;
   }
 
-  send(data: string | Uint8Array): void {
+  send(data: string | Uint8Array, compress = true): void {
     if (this.#socket.readyState !== WebSocket.OPEN) return;
     if (this.#socket.bufferedAmount > this.#maxBufferedBytes) {
       this.terminate();
       return;
     }
-    this.#socket.send(data, { binary: typeof data !== 'string' }, () => {
+    this.#socket.send(data, { binary: typeof data !== 'string', compress }, () => {
       if (this.bufferedBytes() === 0 && this.#socket.readyState === WebSocket.OPEN) this.#onDrained();
     });
   }

@@ -45,6 +45,7 @@ before(async () => {
     checks: { autoCreate: false, roomExists: async () => roomExists },
     findHost: async () => host,
     waits: [100, 100, 100],
+    maxEntering: 20,
     logFor: () => silent,
   });
   const settings = { maxBodyBytes: 10_000, maxMessageBytes: 100_000, maxBufferedBytes: 1_000_000 };
@@ -300,6 +301,20 @@ describe('joining', () => {
     assert.deepEqual([status, text], [503, 'timed out while waiting for signal response']);
     assert.equal(host.joins.length, 3);
     assert.deepEqual(host.closed, [true, true, true]);
+  });
+
+  it('asks clients to come again while too many are on their way in', async () => {
+    host.onStart = () => {};
+    const search = await query();
+    const entering = Array.from({ length: 20 }, () => new Client('/rtc', search).refused());
+    await until(() => host.joins.length >= 20);
+    const { socket } = new Client('/rtc', search);
+    const [, answer] = await once(socket, 'unexpected-response');
+    answer.resume();
+    assert.deepEqual([answer.statusCode, answer.headers['retry-after']], [503, '1']);
+    await Promise.all(entering);
+    host.onStart = (sink) => sink.send(refreshToken('first'));
+    assert.equal((await new Client('/rtc', search).next()).case, 'refreshToken');
   });
 
   it('a session that closes without a word is an error, one that says leave is not', async () => {

@@ -2,6 +2,7 @@
 
 import { hasCredentials } from '../auth/room-credentials.ts';
 import { httpStatusOf, RpcError } from '../lib/rpc-error.ts';
+import { Admission, RETRY_AFTER_S } from '../signal/admission.ts';
 import { SharedFrames } from '../signal/codec.ts';
 import { type ConnectChecks, type ConnectLimits, parseConnect } from '../signal/connect.ts';
 import { Refusal } from '../signal/refusal.ts';
@@ -21,15 +22,18 @@ export interface SignalRoutesParts {
   readonly waits: readonly number[];
   /** How far each connection came. */
   readonly onJoin?: (state: 'signal_connected' | 'signal_validation_failed' | 'signal_failed') => void;
+  /** How many may be joining at once. */
+  readonly maxEntering?: number;
   /** A log for one connection, from the fields that operators look for. */
   readonly logFor: (fields: Record<string, string>) => ConnectionLog;
 }
 
 export function addSignalRoutes(routes: Routes, parts: SignalRoutesParts): void {
   const frames = new SharedFrames();
+  const admission = new Admission(parts.maxEntering);
   routes
-    .exact('/rtc', join(parts, frames, false))
-    .exact('/rtc/v1', join(parts, frames, true))
+    .exact('/rtc', join(parts, frames, admission, false))
+    .exact('/rtc/v1', join(parts, frames, admission, true))
     .exact('/rtc/validate', validate(parts, false))
     .exact('/rtc/v1/validate', validate(parts, true));
 }
@@ -45,11 +49,21 @@ function validate({ limits, checks, logFor }: SignalRoutesParts, joinRequestRequ
   };
 }
 
-function join(parts: SignalRoutesParts, frames: SharedFrames, joinRequestRequired: boolean): Route {
+function join(
+  parts: SignalRoutesParts,
+  frames: SharedFrames,
+  admission: Admission,
+  joinRequestRequired: boolean,
+): Route {
   const { limits, checks, findHost, waits, logFor, onJoin } = parts;
   return async (call) => {
     if (!call.request.upgrade) return text(404, '');
     let log = logFor({ path: call.path });
+    if (!admission.enter()) {
+      onJoin?.('signal_failed');
+      log.warn({}, 'too many clients are joining at once');
+      return comeAgain();
+    }
     try {
       const params = await parseConnect(connectRequest(call), { joinRequestRequired, strict: false }, limits, checks);
       log = logFor(fieldsOf(params));
@@ -62,8 +76,16 @@ function join(parts: SignalRoutesParts, frames: SharedFrames, joinRequestRequire
     } catch (error) {
       onJoin?.(error instanceof Refusal ? 'signal_validation_failed' : 'signal_failed');
       return refuse(error, log);
+    } finally {
+      admission.leave();
     }
   };
+}
+
+/** 503 is one of the answers on which clients try again. */
+function comeAgain(): Reply {
+  const { headers, ...reply } = text(503, 'too many clients are joining, try again');
+  return { ...reply, headers: [['Retry-After', String(RETRY_AFTER_S)], ...headers] };
 }
 
 function connectRequest({ form, token, request }: Call) {

@@ -49,7 +49,7 @@ export type HttpHandler = (request: HttpRequest) => Promise<Reply>;
 /** A WebSocket; every method is safe after it closed. */
 export interface ServerSocket {
   /** Strings go as text, bytes as binary frames. A socket whose unsent bytes exceed the limit is terminated. */
-  send(data: string | Uint8Array): void;
+  send(data: string | Uint8Array, compress?: boolean): void;
   ping(): void;
   /** Bytes that the kernel has not taken yet. */
   bufferedBytes(): number;

@@ -326,8 +326,8 @@ class UwsSocket implements ServerSocket {
     if (this.#closedWith !== undefined) listener.closed(this.#closedWith);
   }
 
-  send(data: string | Uint8Array): void {
-    this.#socket?.send(data, typeof data !== 'string', data.length >= COMPRESSION_THRESHOLD);
+  send(data: string | Uint8Array, compress = true): void {
+    this.#socket?.send(data, typeof data !== 'string', compress && data.length >= COMPRESSION_THRESHOLD);
   }
 
   ping(): void {

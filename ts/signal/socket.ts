@@ -20,7 +20,8 @@ import type { SignalSession, SignalSink } from './types.ts';
 
 /** What a connection needs of a WebSocket. */
 export interface ClientSocket {
-  send(frame: Frame): void;
+  /** `compress`: where both sides can, and it is worth it. */
+  send(frame: Frame, compress?: boolean): void;
   ping(): void;
   bufferedBytes(): number;
   close(code: number): void;
@@ -72,11 +73,12 @@ export class SignalConnection implements SignalSink {
   }
 
   send(message: SignalResponse): void {
-    this.#write(message, (mode) => encodeResponse(message, mode));
+    this.#write(message, true, (mode) => encodeResponse(message, mode));
   }
 
   sendShared(message: SignalResponse): void {
-    this.#write(message, (mode) => this.#frames.encode(message, mode));
+    // One encoding serves all, but each would be compressed anew: for thousands that blocks the event loop for seconds.
+    this.#write(message, false, (mode) => this.#frames.encode(message, mode));
   }
 
   close(): void {
@@ -116,14 +118,14 @@ export class SignalConnection implements SignalSink {
     };
   }
 
-  #write(message: SignalResponse, encode: (mode: FrameMode) => Frame): void {
+  #write(message: SignalResponse, compress: boolean, encode: (mode: FrameMode) => Frame): void {
     const state = this.#state;
     if (state.name === 'waiting') {
       if (state.ended) return;
       state.queue.push(message);
       this.#first.resolve();
     } else if (state.name === 'open' || state.name === 'leaving') {
-      state.socket.send(encode(this.#mode));
+      state.socket.send(encode(this.#mode), compress);
     }
   }
 
