@@ -37,6 +37,8 @@ struct Server {
     plain: Vec<u8>,
     arena: Vec<u8>,
     bytes: usize,
+    /// The kernel cuts trains into datagrams; else each is sent by itself.
+    segmented: bool,
     sealed: usize,
     sent: usize,
 }
@@ -94,7 +96,7 @@ fn forward(
     };
     let slots = Slots::new(&wire.inlet).map_err(system)?;
     let mut server = Server::new(slots, load);
-    segment(near, (load.train > 1).then_some(load.bytes));
+    server.segmented = load.train > 1 && segment(near, Some(load.bytes));
     // What a step before left behind is none of ours.
     while server.slots.receive(&wire.inlet) {}
     let over = AtomicBool::new(false);
@@ -129,6 +131,7 @@ impl Server {
             plain: Vec::with_capacity(BATCH_BYTES),
             arena: vec![0; BATCH_BYTES],
             bytes: load.bytes,
+            segmented: false,
             sealed: 0,
             sent: 0,
         }
@@ -155,15 +158,13 @@ impl Server {
                 seal(key, index, packet, out);
                 used += self.bytes;
             }
-            // A train at a time; what the far end does not take in time is lost.
-            for sent in self
-                .arena
-                .get(..used)
-                .unwrap_or_default()
-                .chunks(train * self.bytes)
-            {
-                let _ = socket.send(sent);
-                self.sent += sent.len() / self.bytes;
+            let together = if self.segmented { train } else { 1 };
+            let sends = self.arena.get(..used).unwrap_or_default();
+            for sent in sends.chunks(together * self.bytes) {
+                // What the far end does not take in time is lost; handing it over cost the same.
+                if socket.send(sent).is_ok() {
+                    self.sent += sent.len() / self.bytes;
+                }
             }
         }
     }
