@@ -81,9 +81,14 @@ fn turn(
     if worker.poll_timeout().is_some_and(|due| due <= now) {
         worker.handle_timeout(now);
     }
-    worker.flush(now);
-    while let Some(transmit) = worker.poll_transmit() {
-        carry(&transmit);
+    loop {
+        let more = worker.flush_some(now);
+        while let Some(transmit) = worker.poll_transmit() {
+            carry(&transmit);
+        }
+        if !more {
+            break;
+        }
     }
     while worker.poll_event().is_some() {}
 }
