@@ -144,8 +144,7 @@ impl Hall {
             let Some(Link::Udp(socket)) = client.links.first() else {
                 panic!("a client has one socket");
             };
-            let mut socket =
-                UdpSocket::from_std(socket.try_clone().expect("it can be duplicated"));
+            let mut socket = UdpSocket::from_std(socket.try_clone().expect("it can be duplicated"));
             let watched = at < publishers + MEASURED;
             let poll = if watched { &poll } else { &lazy };
             poll.registry()
@@ -251,7 +250,9 @@ impl Hall {
                 let got = client.peer.handle_datagram(now, path, &mut buffer[..len]);
                 if let Received::Rtp { len } = got {
                     let sent = u64::from_be_bytes(buffer[len - 8..len].try_into().expect("eight"));
-                    let delay = now.duration_since(self.origin) - Duration::from_nanos(sent);
+                    let delay = now
+                        .duration_since(self.origin)
+                        .saturating_sub(Duration::from_nanos(sent));
                     self.delays.push(delay);
                 }
             }
@@ -273,7 +274,13 @@ impl Hall {
             };
             let mut packet = Vec::new();
             let reports = vec![block];
-            write_compound(&[Rtcp::ReceiverReport { ssrc: Ssrc(7), reports }], &mut packet);
+            write_compound(
+                &[Rtcp::ReceiverReport {
+                    ssrc: Ssrc(7),
+                    reports,
+                }],
+                &mut packet,
+            );
             if client.peer.seal_rtcp(&mut packet).is_ok()
                 && let Some(path) = client.peer.path()
             {
@@ -337,6 +344,7 @@ struct Sample {
     sent: u64,
     sends: u64,
     full: u64,
+    unread: u64,
     received: u64,
     turns: u64,
     resident_kib: u64,
@@ -361,6 +369,7 @@ impl Sample {
             sent: rig.counter(0, "datagrams_sent"),
             sends: rig.counter(0, "sends"),
             full: rig.counter(0, "drop_send_full"),
+            unread: rig.counter(0, "drop_receive_full"),
             received: rig.counter(0, "packets_in"),
             turns: rig.counter(0, "turn_ns_count"),
         }
@@ -399,12 +408,13 @@ fn report(before: &Sample, after: &Sample, elapsed: Duration, hall: &mut Hall) {
         delay.as_secs_f64() * 1e3
     };
     println!(
-        "sleeps {:.4} and turns {:.4} per datagram; clients got {:.2} %, {} dropped for full buffers; \
+        "sleeps {:.4} and turns {:.4} per datagram; clients got {:.2} %, dropped for full buffers {} out, {} in (the clients' included); \
          delay p50 {:.3} p95 {:.3} p99 {:.3} ms; {} MiB resident",
         per(after.switches - before.switches),
         per(after.turns - before.turns),
         100.0 * per(hall.received),
         after.full - before.full,
+        after.unread - before.unread,
         delay(0.5),
         delay(0.95),
         delay(0.99),

@@ -36,6 +36,50 @@ fn granted_buffers(wanted: usize) -> Option<(usize, usize)> {
     ))
 }
 
+/// Datagrams that came in and were lost because the socket's buffer was full: its worker did not keep up. The kernel
+/// tells it of all sockets of the network namespace together, so one worker counts for all.
+pub struct ReceiveDrops {
+    before: Option<u64>,
+}
+
+impl ReceiveDrops {
+    /// Counts from now on.
+    pub fn new() -> Self {
+        Self {
+            before: receive_drops(),
+        }
+    }
+
+    /// Lost since the start; zero where the system doesn't tell. Costs some 50 µs.
+    pub fn count(&self) -> u64 {
+        let now = self.before.and_then(|_| receive_drops());
+        now.unwrap_or_default()
+            .saturating_sub(self.before.unwrap_or_default())
+    }
+}
+
+fn receive_drops() -> Option<u64> {
+    let v4 = parse_snmp(&std::fs::read_to_string("/proc/net/snmp").ok()?)?;
+    let v6 = std::fs::read_to_string("/proc/net/snmp6").ok();
+    Some(v4 + v6.and_then(|text| parse_snmp6(&text)).unwrap_or_default())
+}
+
+/// Two lines a protocol: names, then values (proc_net(5)).
+fn parse_snmp(text: &str) -> Option<u64> {
+    let mut lines = text.lines().filter(|line| line.starts_with("Udp: "));
+    let (names, values) = (lines.next()?, lines.next()?);
+    let at = names.split(' ').position(|name| name == "RcvbufErrors")?;
+    values.split(' ').nth(at)?.parse().ok()
+}
+
+/// One line a value.
+fn parse_snmp6(text: &str) -> Option<u64> {
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Udp6RcvbufErrors"))?;
+    value.trim().parse().ok()
+}
+
 /// Linux doubles what is asked for, to pay for its bookkeeping, and reports the double (socket(7)).
 const BOOKKEEPING: usize = if cfg!(target_os = "linux") { 2 } else { 1 };
 
@@ -52,6 +96,17 @@ mod tests {
             "{warning}"
         );
         assert_eq!(buffer_warning(4 << 20, (4 << 20, 5 << 20)), None);
+    }
+
+    #[test]
+    fn lost_datagrams_are_read_from_the_kernels_tables() {
+        let snmp = "Tcp: RtoAlgorithm\nTcp: 1\nUdp: InDatagrams NoPorts RcvbufErrors SndbufErrors\n\
+                    Udp: 10 2 7 1\nUdpLite: InDatagrams NoPorts RcvbufErrors\nUdpLite: 0 0 9\n";
+        assert_eq!(parse_snmp(snmp), Some(7));
+        assert_eq!(parse_snmp("Udp: InDatagrams\nUdp: 5\n"), None);
+        let snmp6 = "Udp6InErrors                    \t3\nUdp6RcvbufErrors                \t4\n";
+        assert_eq!(parse_snmp6(snmp6), Some(4));
+        assert_eq!(ReceiveDrops { before: None }.count(), 0);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::affinity;
 use crate::config::EngineConfig;
 use crate::gather::Gather;
 use crate::ice_tcp::IceTcp;
+use crate::kernel::ReceiveDrops;
 use crate::log::{self, LogSource};
 use crate::mailbox;
 use crate::mesh::Ends;
@@ -84,6 +85,8 @@ struct Thread {
     /// Peers that ended in this turn; their sockets are closed behind its sends.
     ended: Vec<PeerId>,
     timings: Timings,
+    /// Of all workers; the first one counts.
+    receive_drops: Option<ReceiveDrops>,
     /// True where the turn left something behind because it had done enough.
     saturated: bool,
     events: mio::Events,
@@ -134,6 +137,7 @@ impl Thread {
             refused_peers: 0,
             ended: Vec::new(),
             timings: Timings::default(),
+            receive_drops: (seat.worker.id == WorkerId(0)).then(ReceiveDrops::new),
             saturated: false,
             events: mio::Events::with_capacity(MAX_POLL_EVENTS),
             seat,

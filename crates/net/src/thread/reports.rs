@@ -5,6 +5,7 @@ use std::time::Instant;
 use sluice_sfu::event::{Answer, Event};
 
 use super::Thread;
+use crate::kernel::ReceiveDrops;
 use crate::lock;
 use crate::outbox::{EngineReport, Outbox, Report};
 use crate::relay::Relay;
@@ -35,12 +36,14 @@ impl Thread {
         let sends = self.seat.sockets.counters;
         let lost = self.seat.ends.lost;
         let relay = self.seat.relay.as_ref().map(Relay::counters);
+        let unread = self.receive_drops.as_ref().map_or(0, ReceiveDrops::count);
         [
             ("datagrams_sent", sends.sent),
             ("sends", sends.calls),
             ("datagrams_handed_over", self.handed_over),
             ("ports_exhausted", self.refused_peers),
             ("train_fallbacks", sends.train_fallbacks),
+            ("drop_receive_full", unread),
             ("drop_send_full", sends.full),
             ("drop_send_too_large", sends.too_large),
             ("drop_send_refused", sends.refused),
