@@ -27,10 +27,14 @@ export interface TestServer {
   stop(): Promise<void>;
 }
 
-export async function startServer(extra: Record<string, unknown> = {}): Promise<TestServer> {
+/** `extra` lies over the configuration, `env` over the environment. */
+export async function startServer(
+  extra: Record<string, unknown> = {},
+  env: NodeJS.ProcessEnv = {},
+): Promise<TestServer> {
   const port = await freePort();
   const config = merge(defaults(port), extra);
-  const server = spawnServer(['--config-body', stringify(config)]);
+  const server = spawnServer(['--config-body', stringify(config)], env);
   // Certificates of tests are their own, so `NODE_TLS_REJECT_UNAUTHORIZED=0` has to be set for these.
   const url = `${'tls' in extra ? 'https' : 'http'}://127.0.0.1:${port}`;
   await untilHealthy(server, url);
