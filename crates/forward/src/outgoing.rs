@@ -58,6 +58,7 @@ impl Prefix {
     pub const CAPACITY: usize = 12;
 
     /// Appends bytes; those beyond the capacity are a bug and left out.
+    #[inline]
     pub fn push(&mut self, bytes: &[u8]) {
         let start = usize::from(self.len);
         let slot = self.bytes.get_mut(start..start + bytes.len());
@@ -69,6 +70,7 @@ impl Prefix {
     }
 
     /// The bytes.
+    #[inline]
     pub fn as_slice(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
@@ -76,6 +78,7 @@ impl Prefix {
 
 impl Outgoing<'_> {
     /// Takes the next transport-wide number, where one is needed. False where none was taken.
+    #[inline]
     pub fn number(&mut self, next: impl FnOnce() -> u16) -> bool {
         let Some(slot) = self.transport.as_mut().filter(|slot| slot.number.is_none()) else {
             return false;
@@ -85,12 +88,14 @@ impl Outgoing<'_> {
     }
 
     /// Bytes behind the header.
+    #[inline]
     pub fn body_len(&self) -> usize {
         self.prefix.as_slice().len() + self.payload.len() + usize::from(self.padding)
     }
 
     /// Writes the header with its extensions at the start of `out`; returns its length. None where `out` is too
     /// short.
+    #[inline]
     pub fn write_header(&mut self, out: &mut [u8]) -> Option<usize> {
         if let Some(TransportSlot {
             id,

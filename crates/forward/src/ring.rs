@@ -23,7 +23,7 @@ struct Slot {
 #[derive(Debug, Clone, Copy)]
 pub struct Stored<'a> {
     /// What is known of it.
-    pub meta: PacketMeta,
+    pub meta: &'a PacketMeta,
     /// Its dependency descriptor as received; empty without one.
     pub descriptor: &'a [u8],
     /// Its payload without padding.
@@ -68,7 +68,10 @@ impl PacketRing {
     #[inline]
     pub fn get(&self, sequence: u64) -> Option<Stored<'_>> {
         let slot = self.slots.get(self.index(sequence))?;
-        let meta = slot.meta.filter(|meta| meta.sequence == sequence)?;
+        let meta = slot
+            .meta
+            .as_ref()
+            .filter(|meta| meta.sequence == sequence)?;
         let (descriptor, payload) = slot.bytes.split_at_checked(slot.descriptor_len)?;
         Some(Stored {
             meta,

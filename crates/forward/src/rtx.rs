@@ -13,7 +13,8 @@ use sluice_wire::id::PayloadType;
 use crate::munge::dependency_descriptor::DescriptorPatch;
 use crate::munge::vp8::Vp8Patch;
 
-/// Record of a packet that was sent.
+/// Record of a packet that was sent. Each packet and subscriber writes one, into memory that was last touched
+/// [`History`]'s length ago: it is to stay within a cache line.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sent {
     /// Extended sequence number on the media stream.
@@ -29,9 +30,10 @@ pub(crate) struct Sent {
     pub transport_number: Option<u16>,
     /// The playout delay was told with it.
     pub playout_delay: bool,
-    /// Times sent again, and when last.
+    /// Times sent again.
     pub repeats: u8,
-    pub at: Instant,
+    /// When last, in microseconds of the history's clock, wrapping.
+    pub repeated_at: u32,
 }
 
 /// Where a payload comes from.
@@ -63,34 +65,40 @@ pub(crate) enum Patch {
 #[derive(Debug)]
 pub(crate) struct History {
     slots: Vec<Option<Sent>>,
-    capacity: usize,
+    /// A power of two.
+    capacity: u64,
     highest: u64,
+    /// When its clock began.
+    origin: Instant,
 }
 
 impl History {
-    /// Room for `capacity` packets, taken with the first one.
-    pub fn new(capacity: usize) -> Self {
+    /// Room for at least `capacity` packets, taken with the first one.
+    pub fn new(capacity: u64, origin: Instant) -> Self {
         Self {
             slots: Vec::new(),
-            capacity: capacity.max(1),
+            capacity: capacity.next_power_of_two(),
             highest: 0,
+            origin,
         }
     }
 
     /// True where a packet may take this number: it is not taken, and new enough for that to be known.
+    #[inline]
     pub fn is_free(&self, sequence: u64) -> bool {
         sequence > self.highest
-            || (sequence + self.capacity as u64 > self.highest && self.get(sequence).is_none())
+            || (sequence + self.capacity > self.highest && self.get(sequence).is_none())
     }
 
     /// Remembers a packet whose number was free.
+    #[inline]
     pub fn insert(&mut self, sent: Sent) {
         debug_assert!(
             self.is_free(sent.sequence),
             "a sequence number is used once"
         );
         if self.slots.is_empty() {
-            self.slots.resize(self.capacity, None);
+            self.slots.resize(self.capacity as usize, None);
         }
         let index = self.index(sent.sequence);
         self.highest = self.highest.max(sent.sequence);
@@ -118,22 +126,25 @@ impl History {
     pub fn repeat(&mut self, now: Instant, sequence: u16, interval: Duration) -> Option<Sent> {
         let sequence = self.extend(sequence);
         let index = self.index(sequence);
+        let since_origin = now.saturating_duration_since(self.origin);
+        let micros = since_origin.as_micros() as u32;
         let sent = self
             .slots
             .get_mut(index)?
             .as_mut()
             .filter(|sent| sent.sequence == sequence)?;
-        let too_soon = sent.repeats > 0 && now.saturating_duration_since(sent.at) < interval;
+        let since = u128::from(micros.wrapping_sub(sent.repeated_at));
+        let too_soon = sent.repeats > 0 && since < interval.as_micros();
         if sent.repeats >= MAX_REPEATS || too_soon {
             return None;
         }
         sent.repeats += 1;
-        sent.at = now;
+        sent.repeated_at = micros;
         Some(*sent)
     }
 
     fn index(&self, sequence: u64) -> usize {
-        (sequence % self.capacity as u64) as usize
+        (sequence & (self.capacity - 1)) as usize
     }
 }
 
@@ -157,13 +168,13 @@ mod tests {
             transport_number: None,
             playout_delay: false,
             repeats: 0,
-            at: at(0),
+            repeated_at: 0,
         }
     }
 
     #[test]
     fn a_packet_repeats_three_times_and_not_within_a_round_trip() {
-        let mut history = History::new(8);
+        let mut history = History::new(8, at(0));
         history.insert(sent(65_540));
         let rtt = Duration::from_millis(50);
         let mut at_ms = |ms| history.repeat(at(ms), 4, rtt).is_some();
@@ -174,8 +185,13 @@ mod tests {
     }
 
     #[test]
+    fn a_record_fits_a_cache_line() {
+        assert!(size_of::<Option<Sent>>() <= 56);
+    }
+
+    #[test]
     fn numbers_are_free_once_and_only_while_that_is_known() {
-        let mut history = History::new(8);
+        let mut history = History::new(8, at(0));
         assert!(history.is_free(100));
         history.insert(sent(100));
         history.insert(sent(103));
@@ -188,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_number_from_before_the_wrap_is_found() {
-        let mut history = History::new(8);
+        let mut history = History::new(8, at(0));
         history.insert(sent(65_534));
         history.insert(sent(65_538));
         assert!(history.repeat(at(0), 65_534, Duration::ZERO).is_some());

@@ -161,6 +161,7 @@ impl Peer {
     }
 
     /// Where media goes; none before the first nomination and after the end.
+    #[inline]
     pub fn path(&self) -> Option<Path> {
         self.path
     }

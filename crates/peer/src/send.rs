@@ -37,6 +37,7 @@ impl Peer {
 
     /// Seals an RTP packet out of place: its header is in `out[..header_len]`, its payload is `prefix`
     /// followed by `payload`. Returns the length of the whole.
+    #[inline]
     pub fn seal_rtp(
         &mut self,
         stream: SendStream,

@@ -29,6 +29,7 @@ pub(super) enum Stream {
 }
 
 /// Builds the packet of a record. None where the ring no longer has its payload.
+#[inline]
 pub(super) fn compose<'a>(
     settings: &DownTrackSettings,
     sent: &Sent,
@@ -126,6 +127,7 @@ pub(super) fn send_time(settings: &DownTrackSettings, now: Instant) -> [u8; 3] {
     abs_send_time(now.saturating_duration_since(settings.origin))
 }
 
+#[inline]
 fn payload_of<'a>(
     sent: &Sent,
     packet: Option<&Stored<'a>>,
@@ -145,6 +147,7 @@ fn payload_of<'a>(
     }
 }
 
+#[inline]
 fn write_extensions(
     settings: &DownTrackSettings,
     sent: &Sent,

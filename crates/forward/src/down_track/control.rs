@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use sluice_wire::codec::MediaKind;
 
+use super::compose::send_time;
 use super::{DownTrack, DownTrackState};
 use crate::layers::Layers;
 use crate::outgoing::Outgoing;
@@ -144,7 +145,12 @@ impl DownTrack {
             return;
         };
         if let Some(place) = rtp.inject(now, FRAME_TICKS) {
-            let sent = self.record(now, place, payload_type, Origin::Silence);
+            let sent = self.record(
+                send_time(&self.settings, now),
+                place,
+                payload_type,
+                Origin::Silence,
+            );
             self.send(sent, None, emit);
         }
     }

@@ -12,6 +12,7 @@
 mod compose;
 mod control;
 mod feedback;
+mod moment;
 mod receiver;
 mod settings;
 
@@ -24,6 +25,7 @@ use sluice_wire::id::{PayloadType, Ssrc};
 use sluice_wire::rtp::ExtensionBlock;
 
 pub use crate::munge::rtp::StreamState;
+pub use moment::Moment;
 pub use receiver::ReceiverStats;
 pub use settings::{DownTrackSettings, DownTrackState, ExtensionIds, PayloadMap};
 
@@ -38,7 +40,7 @@ use crate::ring::Stored;
 use crate::rtx::{History, Origin, Patch, Sent};
 use crate::select::{Choice, Context, Forward, Selector, Target, Wish};
 use crate::silence::Silence;
-use compose::{Stream, compose, send_time};
+use compose::{Stream, compose};
 use receiver::Receiver;
 
 /// One subscription.
@@ -60,6 +62,8 @@ pub struct DownTrack {
     descriptors: DescriptorMunger,
     history: History,
     rtx_sequence: u64,
+    /// The payload types of the last packet, as it came and as it went.
+    mapped: Option<(PayloadType, PayloadType)>,
     extensions: ExtensionBlock,
     silence: Option<Silence>,
     /// Payload type of Opus towards the subscriber, once seen.
@@ -148,10 +152,14 @@ impl DownTrack {
             clock_rate: if audio { 48_000 } else { 90_000 },
             vp8: Vp8Munger::default(),
             descriptors: DescriptorMunger::default(),
-            history: History::new(if audio { AUDIO_HISTORY } else { VIDEO_HISTORY }),
+            history: History::new(
+                if audio { AUDIO_HISTORY } else { VIDEO_HISTORY },
+                settings.origin,
+            ),
             rtx_sequence: settings
                 .resume
                 .map_or(settings.seed >> 16 & 0x7fff, |state| state.rtx_sequence),
+            mapped: None,
             extensions: ExtensionBlock::new(),
             silence: None,
             opus: None,
@@ -166,49 +174,63 @@ impl DownTrack {
         }
     }
 
-    /// A packet of the published track; calls `emit` for each packet that goes out on account of it: none, it, or
-    /// with RED those recovered before it.
-    pub fn handle_packet(
+    /// Packets of the published track, in the order in which they came; calls `emit` for each packet that goes out on
+    /// account of them.
+    pub fn handle_packets<'a>(
         &mut self,
-        now: Instant,
+        moment: &Moment<'_>,
+        packets: impl IntoIterator<Item = &'a Stored<'a>>,
+        emit: &mut impl FnMut(&mut Outgoing<'_>),
+    ) {
+        self.handle_layers(moment.layers);
+        for packet in packets {
+            self.handle_packet(moment, packet, emit);
+        }
+    }
+
+    /// One packet, for which [`Self::handle_layers`] told the layers: none goes out, it, or with RED those recovered
+    /// before it.
+    fn handle_packet(
+        &mut self,
+        moment: &Moment<'_>,
         packet: &Stored<'_>,
-        layers: &Layers,
         emit: &mut impl FnMut(&mut Outgoing<'_>),
     ) -> Verdict {
-        let meta = &packet.meta;
+        let now = moment.now;
+        let meta = packet.meta;
         let Some(route) = self.route(packet) else {
             return Verdict::Unmapped;
         };
         if !self.is_open() {
             return Verdict::Closed;
         }
-        self.context = self.context_of(layers);
         match self.selector.choose(now, packet, &self.context) {
             Choice::Drop => {
-                self.leave_out(now, packet, emit);
+                self.leave_out(moment, packet, emit);
                 Verdict::NotSelected
             }
             Choice::Forward(forward) => {
-                let follows = self.rtp.as_ref().is_some_and(|rtp| rtp.follows(meta));
-                if meta.late && !follows {
+                if meta.late && !self.rtp.as_ref().is_some_and(|rtp| rtp.follows(meta)) {
                     return Verdict::Late;
                 }
                 if let Some(silence) = &mut self.silence {
                     silence.postpone(now);
                 }
-                let Some(place) = self.place(meta, layers) else {
+                let Some(place) = self.place(meta, moment.layers) else {
                     return Verdict::Late;
                 };
                 if place.step != Step::Same {
                     self.start(now, meta);
                 }
-                self.join_source(meta, place.step);
+                if place.step != Step::Same || meta.key_frame {
+                    self.join_source(meta, place.step);
+                }
                 match route {
                     Route::Whole(payload_type) => {
-                        self.forward(now, packet, place, payload_type, forward, emit)
+                        self.forward(moment, packet, place, payload_type, forward, emit)
                     }
                     Route::Unpacked(payload_type) => {
-                        self.unpack(now, packet, place, payload_type, emit)
+                        self.unpack(moment, packet, place, payload_type, emit)
                     }
                 }
             }
@@ -230,10 +252,17 @@ impl DownTrack {
         self.counters
     }
 
-    fn route(&self, packet: &Stored<'_>) -> Option<Route> {
-        let meta = &packet.meta;
+    fn route(&mut self, packet: &Stored<'_>) -> Option<Route> {
+        let meta = packet.meta;
+        if let Some((from, to)) = self.mapped
+            && from == meta.pt
+        {
+            return Some(Route::Whole(to));
+        }
         if let Some(map) = self.map_of(meta.pt) {
-            return Some(Route::Whole(map.to));
+            let to = map.to;
+            self.mapped = Some((meta.pt, to));
+            return Some(Route::Whole(to));
         }
         if meta.codec != Codec::Red || self.settings.encrypted {
             return None;
@@ -287,14 +316,14 @@ impl DownTrack {
 
     fn forward(
         &mut self,
-        now: Instant,
+        moment: &Moment<'_>,
         packet: &Stored<'_>,
         place: Place,
         payload_type: PayloadType,
         forward: Forward,
         emit: &mut impl FnMut(&mut Outgoing<'_>),
     ) -> Verdict {
-        let meta = &packet.meta;
+        let meta = packet.meta;
         let patch = match (&meta.vp8, &meta.dd) {
             (Some(view), _) => match self.vp8.keep(&view.descriptor) {
                 Some(patch) => Patch::Vp8(patch),
@@ -318,7 +347,7 @@ impl DownTrack {
         let sent = Sent {
             marker,
             patch,
-            ..self.record(now, place, payload_type, origin)
+            ..self.record(moment.send_time, place, payload_type, origin)
         };
         self.send(sent, Some(packet), emit);
         Verdict::Forwarded
@@ -339,13 +368,13 @@ impl DownTrack {
     /// The primary of a RED packet, after those older blocks in it whose own packets did not come.
     fn unpack(
         &mut self,
-        now: Instant,
+        moment: &Moment<'_>,
         packet: &Stored<'_>,
         place: Place,
         payload_type: PayloadType,
         emit: &mut impl FnMut(&mut Outgoing<'_>),
     ) -> Verdict {
-        let meta = &packet.meta;
+        let meta = packet.meta;
         self.opus = Some(payload_type);
         let Some(view) = RedView::parse(packet.payload) else {
             return Verdict::Unmapped;
@@ -372,7 +401,7 @@ impl DownTrack {
             let marker = meta.marker && block.index.is_none();
             let sent = Sent {
                 marker,
-                ..self.record(now, found, payload_type, origin)
+                ..self.record(moment.send_time, found, payload_type, origin)
             };
             self.send(sent, Some(packet), emit);
         }
@@ -383,11 +412,11 @@ impl DownTrack {
     /// goes there, lest the subscriber asks for it.
     fn leave_out(
         &mut self,
-        now: Instant,
+        moment: &Moment<'_>,
         packet: &Stored<'_>,
         emit: &mut impl FnMut(&mut Outgoing<'_>),
     ) {
-        let meta = &packet.meta;
+        let meta = packet.meta;
         let Some(rtp) = self.rtp.as_mut().filter(|rtp| rtp.follows(meta)) else {
             return;
         };
@@ -402,14 +431,14 @@ impl DownTrack {
             .place_of(meta)
             .filter(|place| self.history.is_free(place.sequence));
         if let (Some(place), Some(map)) = (place, self.map_of(meta.pt)) {
-            let sent = self.record(now, place, map.to, Origin::Padding);
+            let sent = self.record(moment.send_time, place, map.to, Origin::Padding);
             self.send(sent, None, emit);
         }
     }
 
     fn record(
         &self,
-        now: Instant,
+        send_time: [u8; 3],
         place: Place,
         payload_type: PayloadType,
         origin: Origin,
@@ -422,11 +451,11 @@ impl DownTrack {
             marker: false,
             origin,
             patch: Patch::None,
-            send_time: send_time(&self.settings, now),
+            send_time,
             transport_number: None,
             playout_delay: told && origin != Origin::Padding,
             repeats: 0,
-            at: now,
+            repeated_at: 0,
         }
     }
 
@@ -462,9 +491,9 @@ impl DownTrack {
 }
 
 /// Records kept: the longest rings of the publisher's packets (livekit-facts 4.5).
-const VIDEO_HISTORY: usize = 512;
+const VIDEO_HISTORY: u64 = 512;
 /// As [`VIDEO_HISTORY`], for audio.
-const AUDIO_HISTORY: usize = 128;
+const AUDIO_HISTORY: u64 = 128;
 
 #[cfg(test)]
 mod tests;

@@ -79,8 +79,9 @@ impl Bench {
         let stored = ring.get(meta.sequence).unwrap();
         let before = self.seen.len();
         let (seen, transport) = (&mut self.seen, &mut self.transport);
+        let moment = Moment::new(meta.arrival, at(0), &self.layers);
         self.down
-            .handle_packet(meta.arrival, &stored, &self.layers, &mut |outgoing| {
+            .handle_packets(&moment, [&stored], &mut |outgoing| {
                 seen.push(write(outgoing, transport));
             });
         self.check(before)

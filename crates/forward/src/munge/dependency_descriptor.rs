@@ -8,8 +8,10 @@ use sluice_wire::seq::newer_u16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DescriptorPatch {
     frame_number: u16,
-    /// Bitmask of active targets and number of targets.
-    active: Option<(u32, u8)>,
+    /// Number of targets; 0 where nothing is said of them.
+    targets: u8,
+    /// Bitmask of the active ones.
+    active: u32,
 }
 
 /// Renumbers the frames of one outgoing stream.
@@ -36,8 +38,10 @@ impl DescriptorMunger {
         if self.last.is_none_or(|last| newer_u16(frame_number, last)) {
             self.last = Some(frame_number);
         }
+        let (active, targets) = active.unwrap_or_default();
         DescriptorPatch {
             frame_number,
+            targets,
             active,
         }
     }
@@ -47,8 +51,9 @@ impl DescriptorPatch {
     /// Adds the rewritten descriptor as the element `id`.
     pub fn apply(&self, descriptor: &[u8], id: u8, extensions: &mut ExtensionBlock) {
         let mut bytes = [0; LONGEST];
+        let active = (self.targets > 0).then_some((self.active, self.targets));
         if descriptor.len() + MAX_GROWTH <= bytes.len()
-            && let Some(len) = rewrite(descriptor, self.frame_number, self.active, &mut bytes)
+            && let Some(len) = rewrite(descriptor, self.frame_number, active, &mut bytes)
         {
             extensions.push(id, bytes.get(..len).unwrap_or_default());
         }

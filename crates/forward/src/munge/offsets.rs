@@ -4,20 +4,25 @@
 ///
 /// Numbers that were left out on purpose leave no gap behind them. Numbers that never came keep one, so that they
 /// fit in when they come late.
-#[derive(Debug, Clone)]
+///
+/// What comes in order touches three numbers only. The spans behind them are on the heap, few of them where little is
+/// left out, and are read for what is late.
+#[derive(Debug)]
 pub struct OffsetMap {
-    spans: [Span; SPANS],
-    /// Index of the newest span.
-    newest: usize,
-    len: usize,
     /// One above the highest input seen.
     next: u64,
     /// Output minus input for what comes next.
     delta: i64,
+    /// The newest input was left out.
+    in_gap: bool,
+    /// Index of the newest span.
+    newest: usize,
+    /// A ring once there are [`SPANS`] of them.
+    spans: Vec<Span>,
 }
 
 /// From `from` up to the next span.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Span {
     from: u64,
     /// None where these inputs were left out.
@@ -27,16 +32,23 @@ struct Span {
 impl OffsetMap {
     /// A map that gives `output` for `input` and knows nothing below it.
     pub fn new(input: u64, output: u64) -> Self {
-        let delta = output.wrapping_sub(input).cast_signed();
         let mut map = Self {
-            spans: [Span::default(); SPANS],
-            newest: 0,
-            len: 0,
             next: input,
-            delta,
+            delta: 0,
+            in_gap: false,
+            newest: 0,
+            spans: Vec::new(),
         };
-        map.push(input, Some(delta));
+        map.restart(input, output);
         map
+    }
+
+    /// As a new map, in the memory of this one.
+    pub fn restart(&mut self, input: u64, output: u64) {
+        self.spans.clear();
+        self.next = input;
+        self.delta = output.wrapping_sub(input).cast_signed();
+        self.push(input, Some(self.delta));
     }
 
     /// Highest input seen, or one below the first.
@@ -45,9 +57,10 @@ impl OffsetMap {
     }
 
     /// The output of an input that is kept. None where it was left out before, or is too old to tell.
+    #[inline]
     pub fn keep(&mut self, input: u64) -> Option<u64> {
         if input >= self.next {
-            if self.newest_is_gap() {
+            if self.in_gap {
                 self.push(self.next, Some(self.delta));
             }
             self.next = input.wrapping_add(1);
@@ -61,8 +74,9 @@ impl OffsetMap {
         if input >= self.next {
             return Some(input.wrapping_add_signed(self.delta));
         }
-        (0..self.len)
-            .filter_map(|back| self.spans.get((self.newest + SPANS - back) % SPANS))
+        let len = self.spans.len();
+        (0..len)
+            .filter_map(|back| self.spans.get((self.newest + len - back) % len))
             .find(|span| span.from <= input)
             .and_then(|span| span.delta)
             .map(|delta| input.wrapping_add_signed(delta))
@@ -74,27 +88,27 @@ impl OffsetMap {
             return;
         }
         let follows = input == self.next;
-        if self.newest_is_gap() && !follows {
+        if self.in_gap && !follows {
             self.push(self.next, Some(self.delta));
         }
-        if !self.newest_is_gap() {
+        if !self.in_gap {
             self.push(input, None);
         }
         self.delta -= 1;
         self.next = input.wrapping_add(1);
     }
 
-    fn newest_is_gap(&self) -> bool {
-        self.spans
-            .get(self.newest)
-            .is_some_and(|span| span.delta.is_none())
-    }
-
     fn push(&mut self, from: u64, delta: Option<i64>) {
+        self.in_gap = delta.is_none();
+        let span = Span { from, delta };
+        if self.spans.len() < SPANS {
+            self.newest = self.spans.len();
+            self.spans.push(span);
+            return;
+        }
         self.newest = (self.newest + 1) % SPANS;
-        self.len = (self.len + 1).min(SPANS);
-        if let Some(span) = self.spans.get_mut(self.newest) {
-            *span = Span { from, delta };
+        if let Some(oldest) = self.spans.get_mut(self.newest) {
+            *oldest = span;
         }
     }
 }

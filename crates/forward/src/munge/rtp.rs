@@ -106,12 +106,14 @@ impl RtpMunger {
     }
 
     /// True where `meta` belongs to the stream that is being forwarded.
+    #[inline]
     pub fn follows(&self, meta: &PacketMeta) -> bool {
         self.attached && self.is_source(meta)
     }
 
     /// Numbers for a packet that is forwarded; one from another source than the last becomes the source.
     /// None for a packet whose place was closed up, or that is too old to tell.
+    #[inline]
     pub fn keep(&mut self, meta: &PacketMeta, layers: &Layers) -> Option<Place> {
         let step = self.step_to(meta);
         if step != Step::Same {
@@ -205,10 +207,19 @@ impl RtpMunger {
 
     fn attach(&mut self, meta: &PacketMeta, layers: &Layers) {
         let (timestamp, excess) = self.next_timestamp(meta, layers);
+        let next = self.sequence + 1;
+        let sequences = match self.source.take() {
+            Some(former) => {
+                let mut sequences = former.sequences;
+                sequences.restart(meta.sequence, next);
+                sequences
+            }
+            None => OffsetMap::new(meta.sequence, next),
+        };
         self.source = Some(Source {
             layer: meta.layer,
             epoch: meta.epoch,
-            sequences: OffsetMap::new(meta.sequence, self.sequence + 1),
+            sequences,
             delta: timestamp.wrapping_sub(meta.timestamp),
             excess,
         });
@@ -263,6 +274,7 @@ impl RtpMunger {
         Some(there.wrapping_add(source.delta).wrapping_sub(source.excess))
     }
 
+    #[inline]
     fn note_timestamp(&mut self, timestamp: u32, at: Instant) {
         let newer = self
             .newest

@@ -37,14 +37,19 @@ struct Pictures {
 impl Vp8Munger {
     /// Goes on with another source, of which `first` is the first frame (a key frame).
     pub fn switch(&mut self, first: &Vp8Descriptor) {
+        let former = self.pictures.take();
         self.pictures = first.picture_id.map(|id| {
             // Far enough from 0 that ids just below the first one have a number.
             let input = FIRST + u64::from(id.value);
             let output = self.last_picture.map_or(input, |last| last + 1);
-            Pictures {
-                map: OffsetMap::new(input, output),
-                long: id.long,
-            }
+            let map = match former {
+                Some(Pictures { mut map, .. }) => {
+                    map.restart(input, output);
+                    map
+                }
+                None => OffsetMap::new(input, output),
+            };
+            Pictures { map, long: id.long }
         });
         let delta = |last: Option<u8>, first: Option<u8>| match (last, first) {
             (Some(last), Some(first)) => last.wrapping_add(1).wrapping_sub(first),
@@ -64,6 +69,7 @@ impl Vp8Munger {
     }
 
     /// Numbers for a frame that is forwarded. None where the frame was left out or is too old.
+    #[inline]
     pub fn keep(&mut self, ids: &Vp8Descriptor) -> Option<Vp8Patch> {
         self.long |= ids.picture_id.is_some_and(|id| id.long);
         let mut picture = 0;
@@ -114,13 +120,18 @@ impl Pictures {
 }
 
 impl Vp8Patch {
-    /// Puts the rewritten descriptor of `payload` into `prefix`; returns what stands behind the old one.
+    /// Puts the rewritten descriptor of `payload` into `prefix`; returns what stands behind the old one. Where nothing
+    /// changes `payload` goes as it is, and can be sealed from where it lies.
+    #[inline]
     pub fn apply<'a>(
         &self,
         view: &Vp8View,
         payload: &'a [u8],
         prefix: &mut Prefix,
     ) -> Option<&'a [u8]> {
+        if self.changes_nothing(&view.descriptor) {
+            return Some(payload);
+        }
         let mut descriptor = view.descriptor;
         if let Some(id) = &mut descriptor.picture_id {
             *id = self.picture_id;
@@ -134,6 +145,12 @@ impl Vp8Patch {
         let (bytes, new_len) = descriptor.write();
         prefix.push(bytes.get(..new_len)?);
         payload.get(view.descriptor_len..)
+    }
+
+    fn changes_nothing(self, ids: &Vp8Descriptor) -> bool {
+        ids.picture_id.is_none_or(|id| id == self.picture_id)
+            && ids.tl0_pic_idx.is_none_or(|index| index == self.tl0_index)
+            && ids.key_idx.is_none_or(|index| index == self.key_index)
     }
 }
 

@@ -91,16 +91,21 @@ enum Family {
 
 impl Selector {
     /// Decides about a packet.
+    #[inline]
     pub fn choose(&mut self, now: Instant, packet: &Stored<'_>, context: &Context) -> Choice {
-        let meta = &packet.meta;
+        let meta = packet.meta;
         self.last_seen = Some(meta.layer);
         let waiting_since = *self.waiting_since.get_or_insert(now);
-        let in_grace = now.saturating_duration_since(waiting_since) < ACQUISITION_GRACE;
         self.adopt_family(meta, context.streams);
         match &mut self.family {
             Family::Unknown => Choice::Drop,
             Family::Single => Choice::Forward(Forward::default()),
-            Family::Simulcast(selector) => selector.choose(meta, context.stream_target(), in_grace),
+            Family::Simulcast(selector) => {
+                // Of use where a stream may be entered only.
+                let in_grace = meta.key_frame
+                    && now.saturating_duration_since(waiting_since) < ACQUISITION_GRACE;
+                selector.choose(meta, context.stream_target(), in_grace)
+            }
             Family::Svc(selector) => selector.choose(packet, context.target),
             Family::Vp9(selector) => selector.choose(meta, context.target),
         }

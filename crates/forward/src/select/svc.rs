@@ -33,7 +33,7 @@ pub(super) struct Svc {
 
 impl Svc {
     pub fn choose(&mut self, packet: &Stored<'_>, target: Target) -> Choice {
-        let meta = &packet.meta;
+        let meta = packet.meta;
         let Some(descriptor) = &meta.dd else {
             // Its structure was lost: what it holds can't be told, and what follows may need it.
             if !meta.late && meta.epoch == self.epoch {

@@ -201,7 +201,7 @@ fn a_packet_is_told_and_kept() {
         (0, 0, 9_000, VP8)
     );
     let stored = track.stored(0, meta.sequence).unwrap();
-    assert_eq!(stored.meta, meta);
+    assert_eq!(*stored.meta, meta);
     assert_eq!(stored.payload.len(), usize::from(meta.payload_len));
     assert_eq!(
         events(&mut track),
@@ -655,7 +655,7 @@ fn a_linked_packet_is_kept_without_feedback() {
         let stored = home.stored(0, meta.sequence).unwrap();
         far.handle_linked(
             at(u64::from(step) * 10 + 1),
-            &stored.meta,
+            stored.meta,
             stored.descriptor,
             stored.payload,
         )
@@ -664,7 +664,7 @@ fn a_linked_packet_is_kept_without_feedback() {
             far.stored(0, meta.sequence).unwrap().payload,
             stored.payload
         );
-        let again = far.handle_linked(at(1_000), &stored.meta, stored.descriptor, stored.payload);
+        let again = far.handle_linked(at(1_000), stored.meta, stored.descriptor, stored.payload);
         assert_eq!(again, Err(Discard::Duplicate));
     }
     assert!(run_until(&mut far, 2_000).is_empty());
@@ -704,7 +704,7 @@ fn the_far_end_of_a_link_shows_the_layers_that_home_sees() {
         let meta = packet.send(&mut home, 0, layer as u8).unwrap();
         if layer < 2 {
             let stored = home.stored(meta.layer, meta.sequence).unwrap();
-            far.handle_linked(at(1), &stored.meta, stored.descriptor, stored.payload)
+            far.handle_linked(at(1), stored.meta, stored.descriptor, stored.payload)
                 .unwrap();
         }
     }

@@ -174,8 +174,11 @@ impl SessionCipher {
 impl Gcm {
     /// Two zero octets, SSRC and index, against the salt (RFC 7714 sections 8.1 and 9.1).
     fn nonce(&self, context: Context<'_>) -> Nonce {
-        let mut nonce = self.salt;
-        mix(&mut nonce[2..], context);
+        let mut salt = [0; 16];
+        salt[4..].copy_from_slice(&self.salt);
+        let packet = u128::from(context.ssrc) << 48 | u128::from(context.index & INDEX_MASK);
+        let mixed = u128::from_be_bytes(salt) ^ packet;
+        let [_, _, _, _, nonce @ ..] = mixed.to_be_bytes();
         Nonce::assume_unique_for_key(nonce)
     }
 }
@@ -208,6 +211,9 @@ fn mix(at: &mut [u8], context: Context<'_>) {
         *byte ^= other;
     }
 }
+
+/// 48 bits of an index.
+const INDEX_MASK: u64 = (1 << 48) - 1;
 
 /// The leading bytes of `from`: HMAC-SHA1-80 is a truncated tag.
 fn write_tag(from: &[u8], tag: &mut [u8]) -> Result<(), Unspecified> {

@@ -3,11 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use sluice_forward::layers::Layers;
+use sluice_forward::down_track::Moment;
+use sluice_forward::outgoing::Outgoing;
 use sluice_forward::packet::PacketMeta;
-use sluice_forward::up_track::{UpEvent, UpTrack, Wanted};
+use sluice_forward::up_track::{UpEvent, Wanted};
 use sluice_wire::rtcp::Rtcp;
 
+use super::batch::Batch;
 use super::link::{ask_home, tell_home, tell_layers, wrap};
 use super::periodic::layer_states;
 use super::send::Sending;
@@ -23,6 +25,7 @@ impl Media {
         let mut flushed = Flushed::Idle;
         while let Some(index) = self.tracks.next_marked() {
             flushed = Flushed::Done;
+            let others = self.tracks.any_marked();
             let Some(track) = self.tracks.get_mut(index) else {
                 continue;
             };
@@ -33,10 +36,14 @@ impl Media {
                 track.tell_layers(turn.outbox);
                 track.pass_to_links(&mut self.pool, turn.outbox);
             }
-            if !track.fan_out(turn, &mut self.serving.transport) {
+            let slice = if others { SLICE } else { usize::MAX };
+            if !track.fan_out(turn, self.start, slice, &mut self.serving.transport) {
                 self.tracks.mark(index);
-                flushed = Flushed::Full;
-                break;
+                if turn.egress.is_full() {
+                    flushed = Flushed::Full;
+                    break;
+                }
+                continue;
             }
             let due = track.conclude(turn);
             track.pending.clear();
@@ -70,9 +77,15 @@ pub struct Served {
 }
 
 impl Track {
-    /// Serves subscriptions here from where the last call stopped. False where there is enough to be sent before
-    /// the rest is served.
-    fn fan_out(&mut self, turn: &mut Turn, blame: &mut Option<usize>) -> bool {
+    /// Serves subscriptions here from where the last call stopped, `slice` of them. False where others are to be
+    /// served, or what is there to be sent, before the rest.
+    fn fan_out(
+        &mut self,
+        turn: &mut Turn,
+        origin: Instant,
+        slice: usize,
+        blame: &mut Option<usize>,
+    ) -> bool {
         let served = &mut self.served;
         let Some(up) = self.origin.up() else {
             self.pending.clear();
@@ -80,11 +93,13 @@ impl Track {
             return true;
         };
         let layers = up.view();
+        let moment = Moment::new(turn.now, origin, &layers);
+        let batch = Batch::gather(up, &self.pending);
         let first = self.next_down;
         for (at, down) in self.downs.iter_mut().enumerate().skip(first) {
             // Behind a panic it is this one's place, which another has taken, that comes next.
             self.next_down = at;
-            if at > first && turn.egress.is_full() {
+            if at > first && (turn.egress.is_full() || at - first >= slice) {
                 return false;
             }
             let Some(transport) = turn.transports.get_mut(down.transport) else {
@@ -97,8 +112,8 @@ impl Track {
                 outbox: turn.outbox,
             };
             if sending.is_ready(down) {
-                served.key_frames |= down.serve(turn.now, up, &self.pending, &layers, &mut sending);
-                served.due = earlier(served.due, down.track.poll_timeout(turn.now));
+                let due = down.serve(&moment, &batch, &mut sending, &mut served.key_frames);
+                served.due = earlier(served.due, due);
             } else {
                 turn.outbox.counters.drop_no_path += self.pending.len() as u64;
             }
@@ -183,50 +198,43 @@ impl Down {
             .map(|wanted| current.map_or(wanted, |current| current.max(wanted)))
     }
 
-    /// Forwards what came in and does what is due. Returns the layer of which it needs a key frame, as a bit.
+    /// Forwards what came in and does what is due; adds the layer of which it needs a key frame, as a bit. Returns
+    /// when it has more to do.
+    #[inline]
     fn serve(
         &mut self,
-        now: Instant,
-        up: &UpTrack,
-        pending: &[PacketMeta],
-        layers: &Layers,
+        moment: &Moment,
+        batch: &Batch,
         sending: &mut Sending,
-    ) -> u8 {
-        for meta in pending {
-            let Some(stored) = up.stored(meta.layer, meta.sequence) else {
-                sending.outbox.counters.drop_overrun += 1;
-                continue;
-            };
-            let Self {
-                track,
-                streams,
-                repeats,
-                ..
-            } = self;
-            track.handle_packet(now, &stored, layers, &mut |out| {
-                sending.send(*streams, repeats, out);
-            });
+        key_frames: &mut u8,
+    ) -> Option<Instant> {
+        let now = moment.now();
+        let Self {
+            track,
+            streams,
+            repeats,
+            ..
+        } = self;
+        sending.outbox.counters.drop_overrun += batch.overrun();
+        let mut emit = |out: &mut Outgoing| sending.send(*streams, repeats, out);
+        track.handle_packets(moment, batch.found(), &mut emit);
+        for packet in batch.rest() {
+            track.handle_packets(moment, [&packet], &mut emit);
         }
-        if pending.is_empty() {
-            self.track.handle_layers(layers);
-        }
-        if self.track.poll_timeout(now).is_some_and(|due| due <= now) {
-            let Self {
-                track,
-                streams,
-                repeats,
-                ..
-            } = self;
-            track.handle_timeout(now, &mut |out| sending.send(*streams, repeats, out));
-        }
-        while self.track.poll_event().is_some() {
+        while track.poll_event().is_some() {
             sending
                 .outbox
                 .report(Event::DownTrackStarted { down: self.id });
         }
-        self.track
-            .poll_key_frame_request(now)
-            .map_or(0, |layer| 1 << layer.min(7))
+        let due = track.poll_timeout(now);
+        if due.is_none_or(|due| due > now) {
+            return due;
+        }
+        track.handle_timeout(now, &mut |out| sending.send(*streams, repeats, out));
+        if let Some(layer) = track.poll_key_frame_request(now) {
+            *key_frames |= 1 << layer.min(7);
+        }
+        track.poll_timeout(now)
     }
 }
 
@@ -274,6 +282,10 @@ fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
 fn bits(set: u8) -> impl Iterator<Item = u8> {
     (0..8).filter(move |bit| set & (1 << bit) != 0)
 }
+
+/// Subscriptions of one track that are served before those of another: who subscribes to both, as all listeners of a
+/// room do, then gets both tracks' packets in one train.
+const SLICE: usize = 32;
 
 /// Subscriptions are looked at no more often than this without a packet.
 const MIN_WAIT: Duration = Duration::from_millis(5);

@@ -202,7 +202,7 @@ impl Media {
 /// A stored packet as a link carries it; None where no buffer is free.
 pub fn wrap(pool: &mut Pool<PacketMeta>, track: TrackId, stored: &Stored) -> Option<LinkMessage> {
     let descriptor_len = stored.descriptor.len();
-    let packet = pool.fill_with(stored.meta, |slot| {
+    let packet = pool.fill_with(*stored.meta, |slot| {
         let len = descriptor_len + stored.payload.len();
         let (descriptor, payload) = slot.get_mut(..len)?.split_at_mut(descriptor_len);
         descriptor.copy_from_slice(stored.descriptor);

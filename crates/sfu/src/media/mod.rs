@@ -1,5 +1,6 @@
 //! Tracks: published here or coming in over links, their subscriptions, and everything that passes between them.
 
+mod batch;
 mod fanout;
 mod gaps;
 mod interest;
@@ -33,8 +34,8 @@ use crate::outbox::Outbox;
 use crate::pool::Pool;
 use crate::timers::Timers;
 use crate::transports::{Transport, Transports};
-pub use rtcp_out::send_feedback;
 pub use fanout::Flushed;
+pub use rtcp_out::send_feedback;
 use speakers::Speakers;
 pub use subscribe::Wish;
 use tracks::Tracks;

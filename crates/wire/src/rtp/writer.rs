@@ -20,19 +20,16 @@ pub struct OutHeader {
     pub padding: bool,
 }
 
-/// Header extension elements of one outgoing packet, held inline. Reuse one with [`Self::clear`].
+/// Header extension elements of one outgoing packet, held inline as they go on the wire. Reuse one with
+/// [`Self::clear`].
 #[derive(Debug, Clone)]
 pub struct ExtensionBlock {
-    entries: [Entry; Self::MAX_ELEMENTS],
-    count: usize,
-    storage: [u8; Self::MAX_BYTES],
+    bytes: [u8; Self::MAX_WIRE_BYTES],
+    /// How much of `bytes` is elements, without padding.
     used: usize,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Entry {
-    id: u8,
-    len: u8,
+    count: usize,
+    /// In the two-byte form: an element does not fit the one-byte form.
+    wide: bool,
 }
 
 impl ExtensionBlock {
@@ -41,21 +38,24 @@ impl ExtensionBlock {
     /// Most bytes of values a block holds: the longest dependency descriptor and a few small elements.
     pub const MAX_BYTES: usize = 320;
 
+    const MAX_WIRE_BYTES: usize = Self::MAX_BYTES + 2 * Self::MAX_ELEMENTS;
+
     /// An empty block.
     pub const fn new() -> Self {
         Self {
-            entries: [Entry { id: 0, len: 0 }; Self::MAX_ELEMENTS],
-            count: 0,
-            storage: [0; Self::MAX_BYTES],
+            bytes: [0; Self::MAX_WIRE_BYTES],
             used: 0,
+            count: 0,
+            wide: false,
         }
     }
 
     /// Forgets all elements.
     #[inline]
     pub const fn clear(&mut self) {
-        self.count = 0;
         self.used = 0;
+        self.count = 0;
+        self.wide = false;
     }
 
     /// True without elements.
@@ -71,48 +71,86 @@ impl ExtensionBlock {
         let Ok(len) = u8::try_from(value.len()) else {
             return false;
         };
-        let end = self.used + value.len();
-        match (
-            self.entries.get_mut(self.count),
-            self.storage.get_mut(self.used..end),
-        ) {
-            (Some(entry), Some(slot)) if id != 0 => {
-                *entry = Entry { id, len };
-                slot.copy_from_slice(value);
-                self.count += 1;
-                self.used = end;
-                true
-            }
-            _ => false,
+        let values = self.used - self.count * self.head_len() + value.len();
+        if id == 0 || self.count == Self::MAX_ELEMENTS || values > Self::MAX_BYTES {
+            return false;
         }
+        if !self.wide && !fits_one_byte(id, len) {
+            self.widen();
+        }
+        self.append(id, len, value).is_some()
     }
 
     /// The elements in order, as id and value.
     pub fn iter(&self) -> impl Iterator<Item = (u8, &[u8])> {
-        let mut rest = self.storage.as_slice();
-        self.entries.iter().take(self.count).map(move |entry| {
-            let (value, behind) = rest.split_at(usize::from(entry.len));
+        let mut rest = self.bytes.as_slice();
+        (0..self.count).map_while(move |_| {
+            let (id, len) = if self.wide {
+                let (&[id, len], behind) = rest.split_first_chunk()?;
+                rest = behind;
+                (id, len)
+            } else {
+                let (first, behind) = rest.split_first()?;
+                rest = behind;
+                (first >> 4, (first & 0xf) + 1)
+            };
+            let (value, behind) = rest.split_at_checked(usize::from(len))?;
             rest = behind;
-            (entry.id, value)
+            Some((id, value))
         })
     }
 
     /// Bytes of the block on the wire with its own header; 0 without elements.
-    pub fn wire_len(&self) -> usize {
+    #[inline]
+    pub const fn wire_len(&self) -> usize {
         if self.count == 0 {
             return 0;
         }
-        let per_element = if self.fits_one_byte() { 1 } else { 2 };
-        4 + (self.used + self.count * per_element).next_multiple_of(4)
+        4 + self.used.next_multiple_of(4)
     }
 
-    /// The one-byte form holds ids 1 to 14 and values of 1 to 16 bytes (RFC 8285 section 4.2).
-    fn fits_one_byte(&self) -> bool {
-        let entries = self.entries.iter().take(self.count);
-        entries
-            .clone()
-            .all(|entry| entry.id <= 14 && (1..=16).contains(&entry.len))
+    /// What tells an element from the one before it, bytes.
+    #[inline]
+    const fn head_len(&self) -> usize {
+        if self.wide { 2 } else { 1 }
     }
+
+    #[inline]
+    fn append(&mut self, id: u8, len: u8, value: &[u8]) -> Option<()> {
+        let head_len = self.head_len();
+        let end = self.used + head_len + value.len();
+        let (head, slot) = self
+            .bytes
+            .get_mut(self.used..end)?
+            .split_at_mut_checked(head_len)?;
+        match head {
+            [first] => *first = id << 4 | len.wrapping_sub(1),
+            [first, second] => (*first, *second) = (id, len),
+            _ => return None,
+        }
+        slot.copy_from_slice(value);
+        self.count += 1;
+        self.used = end;
+        Some(())
+    }
+
+    /// Takes the two-byte form for all elements.
+    #[cold]
+    fn widen(&mut self) {
+        let narrow = self.clone();
+        self.clear();
+        self.wide = true;
+        for (id, value) in narrow.iter() {
+            // In the one-byte form a value has 16 bytes at most.
+            let added = self.append(id, value.len() as u8, value);
+            debug_assert!(added.is_some(), "there is room for two bytes each");
+        }
+    }
+}
+
+/// The one-byte form holds ids 1 to 14 and values of 1 to 16 bytes (RFC 8285 section 4.2).
+const fn fits_one_byte(id: u8, len: u8) -> bool {
+    id <= 14 && matches!(len, 1..=16)
 }
 
 impl Default for ExtensionBlock {
@@ -145,34 +183,20 @@ pub fn write_header(
 }
 
 /// Writes the block, which fills `out`.
+#[inline]
 fn write_block(out: &mut [u8], extensions: &ExtensionBlock) -> Option<()> {
-    let one_byte = extensions.fits_one_byte();
-    let words = u16::try_from(out.len() / 4 - 1).ok()?;
-    let (head, mut rest) = out.split_first_chunk_mut::<4>()?;
-    let [p0, p1] = if one_byte {
-        PROFILE_ONE_BYTE
-    } else {
+    let (head, rest) = out.split_first_chunk_mut::<4>()?;
+    let [p0, p1] = if extensions.wide {
         PROFILE_TWO_BYTE
+    } else {
+        PROFILE_ONE_BYTE
     }
     .to_be_bytes();
-    let [w0, w1] = words.to_be_bytes();
+    let [w0, w1] = u16::try_from(rest.len() / 4).ok()?.to_be_bytes();
     *head = [p0, p1, w0, w1];
-    for (id, value) in extensions.iter() {
-        let len = value.len() as u8; // pushed as at most 255
-        if one_byte {
-            let (first, behind) = rest.split_first_mut()?;
-            *first = id << 4 | (len - 1);
-            rest = behind;
-        } else {
-            let (first, behind) = rest.split_first_chunk_mut::<2>()?;
-            *first = [id, len];
-            rest = behind;
-        }
-        let (slot, behind) = rest.split_at_mut_checked(value.len())?;
-        slot.copy_from_slice(value);
-        rest = behind;
-    }
-    rest.fill(0);
+    let (elements, padding) = rest.split_at_mut_checked(extensions.used)?;
+    elements.copy_from_slice(extensions.bytes.get(..extensions.used)?);
+    padding.fill(0);
     Some(())
 }
 
@@ -243,6 +267,29 @@ mod tests {
             assert_eq!(view.extension(id), Some(value));
             assert_eq!(view.payload(), b"payload");
         }
+    }
+
+    #[test]
+    fn small_elements_take_the_two_byte_form_beside_a_long_one() {
+        let mut block = ExtensionBlock::new();
+        assert!(block.push(1, &[7; 3]));
+        assert!(block.push(2, &[8]));
+        assert!(block.push(3, &[9; 17]));
+        assert!(block.push(4, &[6; 2]));
+        let bytes = written(&block);
+        assert_eq!(bytes[12..14], [0x10, 0x00]);
+        let view = RtpView::parse(&bytes).unwrap();
+        let expected = [
+            (1, &[7; 3][..]),
+            (2, &[8][..]),
+            (3, &[9; 17][..]),
+            (4, &[6; 2][..]),
+        ];
+        assert_eq!(view.extensions().collect::<Vec<_>>(), expected);
+        assert_eq!(block.iter().collect::<Vec<_>>(), expected);
+        block.clear();
+        assert!(block.push(5, &[1]));
+        assert_eq!(written(&block)[12..14], [0xbe, 0xde], "small again");
     }
 
     #[test]

@@ -170,16 +170,18 @@ fn a_payload_type_that_was_not_negotiated_is_refused() {
     let mut bench = audio(false);
     let (meta, payload) = opus_packet(0);
     let stored = Stored {
-        meta: PacketMeta {
+        meta: &PacketMeta {
             pt: PayloadType(0),
             ..meta
         },
         descriptor: &[],
         payload: &payload,
     };
+    let layers = Layers::default();
+    let moment = Moment::new(at(0), at(0), &layers);
     let verdict = bench
         .down
-        .handle_packet(at(0), &stored, &Layers::default(), &mut |_| panic!("sent"));
+        .handle_packet(&moment, &stored, &mut |_| panic!("sent"));
     assert_eq!(verdict, Verdict::Unmapped);
 }
 

@@ -12,7 +12,7 @@ const LOW: Target = Target {
 
 fn choose(selector: &mut Svc, packet: &SvcPacket, target: Target) -> Option<Forward> {
     let stored = Stored {
-        meta: packet.meta,
+        meta: &packet.meta,
         descriptor: &packet.descriptor,
         payload: &[],
     };

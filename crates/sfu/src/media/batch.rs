@@ -1,0 +1,60 @@
+//! What came in of a track in one turn, found in its ring once for all subscriptions.
+
+use sluice_forward::packet::PacketMeta;
+use sluice_forward::ring::Stored;
+use sluice_forward::up_track::UpTrack;
+
+/// Packets to be fanned out, in the order in which they came.
+pub struct Batch<'a> {
+    up: &'a UpTrack,
+    found: [Option<Stored<'a>>; FOUND],
+    /// How many of `found` are looked at.
+    len: usize,
+    /// More than usual: looked for by each subscription.
+    rest: &'a [PacketMeta],
+    overrun: u64,
+}
+
+impl<'a> Batch<'a> {
+    /// Finds the packets of a turn.
+    pub fn gather(up: &'a UpTrack, pending: &'a [PacketMeta]) -> Self {
+        let stored = |meta: &PacketMeta| up.stored(meta.layer, meta.sequence);
+        let found = std::array::from_fn(|at| pending.get(at).and_then(stored));
+        let rest = pending.get(FOUND..).unwrap_or_default();
+        let kept = found.iter().flatten().count() + rest.iter().filter_map(stored).count();
+        Self {
+            up,
+            found,
+            len: pending.len().min(FOUND),
+            rest,
+            overrun: (pending.len() - kept) as u64,
+        }
+    }
+
+    /// Those found.
+    #[inline]
+    pub fn found(&self) -> impl Iterator<Item = &Stored<'a>> {
+        self.found
+            .get(..self.len)
+            .unwrap_or_default()
+            .iter()
+            .flatten()
+    }
+
+    /// The rest of them, seldom any.
+    #[inline]
+    pub fn rest(&self) -> impl Iterator<Item = Stored<'a>> {
+        self.rest
+            .iter()
+            .filter_map(|meta| self.up.stored(meta.layer, meta.sequence))
+    }
+
+    /// Packets that newer ones of the same turn pushed out of the ring.
+    #[inline]
+    pub const fn overrun(&self) -> u64 {
+        self.overrun
+    }
+}
+
+/// Packets whose places are kept: three frames of high-definition video.
+const FOUND: usize = 32;
