@@ -55,24 +55,21 @@ impl Answering {
         events: &mut VecDeque<SessionEvent>,
         sends: &mut VecDeque<Request>,
     ) -> Option<()> {
-        match &self.local {
-            Some(local) => {
-                self.remote.describe(description, events)?;
-                self.answers += 1;
-                sends.push_back(answer(offer, description, local, self.answers));
-            }
-            None => {
-                if self.waiting.is_none() {
-                    events.push_back(SessionEvent::CreateTransport {
-                        pc: Pc::Subscriber,
-                        controlling: description.lite,
-                        channels: Vec::new(),
-                    });
-                }
-                self.remote.describe(description, events)?;
-                self.waiting = Some(offer.clone());
-            }
+        if let Some(local) = &self.local {
+            self.remote.describe(description, events)?;
+            self.answers += 1;
+            sends.push_back(answer(offer, description, local, self.answers));
+            return Some(());
         }
+        if self.waiting.is_none() {
+            events.push_back(SessionEvent::CreateTransport {
+                pc: Pc::Subscriber,
+                controlling: description.lite,
+                channels: Vec::new(),
+            });
+        }
+        self.remote.describe(description, events)?;
+        self.waiting = Some(offer.clone());
         Some(())
     }
 }

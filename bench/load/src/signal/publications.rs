@@ -7,7 +7,7 @@ use rand::{Rng, SeedableRng};
 use sluice_wire::id::Ssrc;
 
 use super::event::{Encoding, Extensions, Format, Pc, Publication, SessionEvent};
-use super::plan::{AudioPlan, Codec, Kind, PublishPlan, VideoPlan};
+use super::plan::{AudioPlan, Kind, PublishPlan, VideoPlan};
 use super::proto::{
     AddTrack, AudioFeature, LayerMode, SimulcastCodec, TrackSource, TrackType, VideoLayer,
 };

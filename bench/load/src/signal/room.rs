@@ -85,7 +85,12 @@ impl Room {
             return Vec::new();
         }
         let wanted = self.wanted(plan);
-        let gone: Vec<String> = self.chosen.difference(&wanted).cloned().collect();
+        // Whose publisher left need not be told.
+        let gone = self
+            .chosen
+            .difference(&wanted)
+            .filter(|sid| self.is_published(sid));
+        let gone: Vec<String> = gone.cloned().collect();
         let new: Vec<String> = wanted.difference(&self.chosen).cloned().collect();
         self.chosen = wanted;
         [(gone, false), (new, true)]
@@ -96,6 +101,14 @@ impl Room {
                 subscribe,
             })
             .collect()
+    }
+
+    fn is_published(&self, sid: &str) -> bool {
+        let mut tracks = self
+            .publishers
+            .values()
+            .flat_map(|publisher| &publisher.tracks);
+        tracks.any(|track| track.0 == sid)
     }
 
     fn wanted(&self, plan: SubscribePlan) -> FxHashSet<String> {

@@ -392,3 +392,6 @@ const RECEIVE_SECTIONS: usize = 3;
 /// Livekit's `RequestResponse.Reason`.
 const REQUEST_OK: i32 = 0;
 const REQUEST_QUEUED: i32 = 4;
+
+#[cfg(test)]
+mod tests;

@@ -137,7 +137,7 @@ impl SignalSocket {
                         return None;
                     }
                     Err(HandshakeError::Failure(error)) => {
-                        self.state = State::Ending(end_of(error))
+                        self.state = State::Ending(end_of(error));
                     }
                 },
                 State::Open(mut socket) => {
@@ -225,3 +225,78 @@ const READ_BUFFER_BYTES: usize = 4096;
 
 /// What is kept of a refusal's body.
 const TEXT_BYTES: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use mio::Poll;
+
+    use super::*;
+
+    /// A socket that asked a server which answers with this.
+    fn answered(answer: &[u8]) -> SignalSocket {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let poll = Poll::new().expect("a poll");
+        let uri = format!("ws://{address}/rtc?access_token=x");
+        let mut socket =
+            SignalSocket::connect(poll.registry(), Token(0), address, &uri).expect("a socket");
+        let (mut stream, _) = listener.accept().expect("a connection");
+        assert_eq!(socket.poll_event(), None);
+        let mut request = [0; 2048];
+        let len = stream.read(&mut request).expect("a request");
+        assert!(request[..len].starts_with(b"GET /rtc?access_token=x HTTP/1.1\r\n"));
+        stream.write_all(answer).expect("written");
+        socket
+    }
+
+    fn end(mut socket: SignalSocket) -> SocketEnd {
+        // The answer is on its way through loopback.
+        loop {
+            match socket.poll_event() {
+                Some(SocketEvent::Ended(end)) => return end,
+                Some(event) => panic!("{event:?}"),
+                None => std::thread::yield_now(),
+            }
+        }
+    }
+
+    #[test]
+    fn a_refusal_tells_status_and_when_to_come_again() {
+        let answer =
+            b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 4\r\n\r\nfull";
+        let end = end(answered(answer));
+        assert_eq!(end.reason(), "http 503");
+        let SocketEnd::Refused {
+            retry_after, text, ..
+        } = end
+        else {
+            panic!("{end:?}");
+        };
+        assert_eq!((retry_after, text.as_str()), (Some(5), "full"));
+    }
+
+    #[test]
+    fn a_connection_that_breaks_before_the_upgrade_is_told_as_such() {
+        assert_eq!(end(answered(b"")).reason(), "no websocket");
+    }
+
+    #[test]
+    fn what_is_no_http_is_no_websocket() {
+        assert_eq!(end(answered(b"SSH-2.0-x\r\n\r\n")).reason(), "no websocket");
+    }
+
+    #[test]
+    fn a_port_that_nobody_listens_on_is_told_as_such() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("bound");
+        drop(listener);
+        let poll = Poll::new().expect("a poll");
+        let uri = format!("ws://{address}/rtc");
+        let socket =
+            SignalSocket::connect(poll.registry(), Token(0), address, &uri).expect("a socket");
+        assert_eq!(end(socket).reason(), "tcp: connection refused");
+    }
+}

@@ -41,11 +41,6 @@ impl Direction {
     pub fn sends(self) -> bool {
         matches!(self, Self::SendRecv | Self::SendOnly)
     }
-
-    /// True where its writer receives.
-    pub fn receives(self) -> bool {
-        matches!(self, Self::SendRecv | Self::RecvOnly)
-    }
 }
 
 /// The header extensions that we know, with the ids and the kinds of section Chromium offers them with.

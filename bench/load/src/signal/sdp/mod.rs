@@ -8,8 +8,11 @@ mod offer;
 mod parse;
 
 pub use answer::write_answer;
-pub use attributes::{Direction, EXTENSIONS, extension_ids};
+pub use attributes::extension_ids;
 pub use candidate::{candidate_init, read_candidate, read_candidate_init};
-pub use format::{formats, is_spoken};
+pub use format::formats;
 pub use offer::{OfferedSection, Role, write_offer};
-pub use parse::{Description, Media, SdpFormat, Section, TransportLines};
+pub use parse::{Description, Media, Section};
+
+#[cfg(test)]
+mod tests;

@@ -191,7 +191,7 @@ const AUDIO: [Offered; 2] = [
     Offered {
         codec: Codec::Opus,
         pt: 111,
-        lines: "a=rtpmap:111 opus/48000/2\r\na=rtcp-fb:111 transport-cc\r\n\
+        lines: "a=rtpmap:111 opus/48000/2\r\na=rtcp-fb:111 transport-cc\r\na=rtcp-fb:111 nack\r\n\
                 a=fmtp:111 minptime=10;useinbandfec=1\r\n",
     },
     Offered {
