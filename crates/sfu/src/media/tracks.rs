@@ -1,6 +1,6 @@
 //! All tracks of a worker, by slab index, by id and by subscription.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use sluice_wire::id::{DownTrackId, TrackId};
 
@@ -13,7 +13,8 @@ pub struct Tracks {
     slab: Slab<Track>,
     by_id: HashMap<TrackId, usize>,
     downs: HashMap<DownTrackId, DownAt>,
-    dirty: Vec<usize>,
+    /// In turn: one whose fan-out stopped half way waits behind the others.
+    dirty: VecDeque<usize>,
 }
 
 /// Where a subscription is.
@@ -124,13 +125,13 @@ impl Tracks {
             && !track.dirty
         {
             track.dirty = true;
-            self.dirty.push(index);
+            self.dirty.push_back(index);
         }
     }
 
     /// The next track that was listed.
     pub fn next_marked(&mut self) -> Option<usize> {
-        while let Some(index) = self.dirty.pop() {
+        while let Some(index) = self.dirty.pop_front() {
             if let Some(track) = self.slab.get_mut(index)
                 && std::mem::take(&mut track.dirty)
             {
@@ -138,6 +139,12 @@ impl Tracks {
             }
         }
         None
+    }
+
+    /// True where a track is listed.
+    #[inline]
+    pub fn any_marked(&self) -> bool {
+        !self.dirty.is_empty()
     }
 
     /// Tracks published here, subscriptions, and ends of links here.
