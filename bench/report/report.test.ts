@@ -17,7 +17,7 @@ function result(...theirs: Special[]): Result {
     machine: machine(),
     network: 'veth',
     loadGenerator: 'sluice-load 1',
-    scenario: loadScenario('livestream'),
+    scenario: loadScenario('livestream', ['pairs=2']),
     columns: compare(pairs, ['Sluice', 'other']),
     floor: null,
     floorUs: 7.5,
@@ -57,6 +57,7 @@ test('the header names the machine, the versions and the load', () => {
   const text = header(result({})).join('\n');
   assert.match(text, /machine .* cores/);
   assert.match(text, /Sluice 1\.2\.3, other 1\.2\.3; a UDP port per transport/);
+  assert.match(text, /changed +pairs=2$/);
   assert.match(text, /sluice-load 1, 101 participants over veth pair .*AEAD_AES_128_GCM/);
 });
 

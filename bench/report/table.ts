@@ -8,7 +8,7 @@ import type { Result } from './result.ts';
 
 export function header(result: Result): string[] {
   const { machine, network, loadGenerator, scenario, columns } = result;
-  const { seconds, warmupSeconds, pairs, server } = scenario;
+  const { seconds, warmupSeconds, pairs, server, changes } = scenario;
   const way = network === 'veth' ? 'veth pair between two network namespaces' : 'loopback';
   const ports = server.mux ? 'one UDP port' : 'a UDP port per transport';
   const bwe = server.sendSideBwe ? ', send-side bandwidth estimation' : '';
@@ -17,6 +17,7 @@ export function header(result: Result): string[] {
     `servers   ${columns.map((column) => `${column.server} ${column.version}`).join(', ')}; ${ports}${bwe}`,
     `load      ${loadGenerator}, ${participants(scenario)} participants over ${way}, ${srtpOf(result)}`,
     `windows   ${seconds} s after ${warmupSeconds} s of warming up, ${pairs} in turn per server, order flipped each time`,
+    ...(changes.length > 0 ? [`changed   ${changes.join(' ')}`] : []),
   ];
 }
 

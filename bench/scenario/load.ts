@@ -38,7 +38,7 @@ export function readScenario(name: string, text: string, overrides: readonly str
   if (!checked.success) {
     throw new ScenarioError(checked.error.issues.flatMap((issue) => complain(name, issue)).join('\n'));
   }
-  const scenario = { name, ...checked.data };
+  const scenario = { name, changes: overrides, ...checked.data };
   const contradicting = contradictions(scenario);
   if (contradicting.length > 0) throw new ScenarioError(contradicting.map((text) => `${name}: ${text}`).join('\n'));
   return scenario;

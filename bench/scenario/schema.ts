@@ -104,7 +104,8 @@ export const scenarioSchema = z.strictObject({
     .default(null),
 });
 
-export type Scenario = z.infer<typeof scenarioSchema> & { name: string };
+/** `changes` are those to its file, as `--set` takes them. */
+export type Scenario = z.infer<typeof scenarioSchema> & { name: string; changes: readonly string[] };
 export type Group = z.infer<typeof group>;
 
 /** What the schema of one key cannot see: empty where all is well. */
