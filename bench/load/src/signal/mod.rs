@@ -1,7 +1,8 @@
 //! Livekit's signalling from the client's side: tokens, the WebSocket, protobuf messages and SDP.
 //!
 //! [`Session`] is one client's conversation, sans-IO: messages in and out, and events that ask its client for transports
-//! and tell it what to send and to expect on them. [`SignalSocket`] carries the messages. Nothing here knows of media.
+//! and tell it what to send and to expect on them. [`SignalSocket`] carries the messages. Nothing here knows of media;
+//! of data channels only the envelope of what goes through them.
 
 mod answering;
 mod event;
@@ -19,6 +20,7 @@ mod socket;
 mod target;
 mod token;
 mod trickle;
+mod user_packet;
 
 pub use event::{
     Encoding, Extensions, Format, LocalTransport, Pc, Publication, SessionEvent, Subscription,
@@ -30,3 +32,4 @@ pub use plan::{
 pub use session::Session;
 pub use socket::{SignalSocket, SocketEnd, SocketEvent};
 pub use target::{Target, TargetError};
+pub use user_packet::{Delivery, read_user_packet, write_user_packet};

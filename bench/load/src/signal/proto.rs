@@ -414,3 +414,22 @@ pub struct ConnectionSettings {
     #[prost(bool, tag = "1")]
     pub auto_subscribe: bool,
 }
+
+/// On data channels.
+#[derive(Clone, PartialEq, Message)]
+pub struct DataPacket {
+    /// 0 reliable, 1 lossy.
+    #[prost(int32, tag = "1")]
+    pub kind: i32,
+    #[prost(message, optional, tag = "2")]
+    pub user: Option<UserPacket>,
+    /// Of reliable packets, from 1 on.
+    #[prost(uint32, tag = "16")]
+    pub sequence: u32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct UserPacket {
+    #[prost(bytes = "bytes", tag = "2")]
+    pub payload: prost::bytes::Bytes,
+}
