@@ -40,7 +40,7 @@ test('what is not said has a default', () => {
       seconds: 15,
       warmupSeconds: 3,
       server: { workers: 1, sendSideBwe: false, mux: false },
-      people: { count: 2, publish: { audio: { kbps: 32, dtx: false, red: false, packetMs: 20 } }, subscribe: true },
+      people: { count: 2, publish: { audio: { kbps: 32, dtx: false, packetMs: 20 } }, subscribe: true },
     },
   );
 });
@@ -106,7 +106,7 @@ test('a request lists the groups that anybody is in, by name', () => {
       {
         name: 'people',
         count: 2,
-        publish: { audio: { kbps: 32, dtx: false, red: false, packetMs: 20 } },
+        publish: { audio: { kbps: 32, dtx: false, packetMs: 20 } },
         subscribe: true,
       },
     ],

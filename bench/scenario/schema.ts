@@ -9,7 +9,7 @@ const rate = z.number().min(0).max(1_000_000);
 const share = z.number().min(0).max(100);
 
 const video = z.strictObject({
-  codec: z.enum(['vp8', 'vp9', 'av1']).default('vp8'),
+  codec: z.enum(['vp8', 'vp9']).default('vp8'),
   /** Simulcast layers, or spatial layers of one stream with `svc`. */
   layers: z.number().int().min(1).max(3).default(1),
   svc: z.boolean().default(false),
@@ -25,7 +25,6 @@ const video = z.strictObject({
 const audio = z.strictObject({
   kbps: z.number().min(6).max(510).default(32),
   dtx: z.boolean().default(false),
-  red: z.boolean().default(false),
   packetMs: z.number().int().min(10).max(120).default(20),
 });
 
