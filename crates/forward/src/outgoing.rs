@@ -87,6 +87,15 @@ impl Outgoing<'_> {
         true
     }
 
+    /// Adds a byte of padding to a packet of media (RFC 3550 section 5.1).
+    #[inline]
+    pub fn pad_by_one(&mut self) {
+        if self.kind == OutgoingKind::Media && self.padding == 0 {
+            self.header.padding = true;
+            self.padding = 1;
+        }
+    }
+
     /// Bytes behind the header.
     #[inline]
     pub fn body_len(&self) -> usize {

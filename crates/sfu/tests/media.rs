@@ -491,3 +491,20 @@ fn nack_gaps(world: &mut World, client: usize, ssrc: u32) {
 fn repaired_count(world: &World) -> u64 {
     world.clients[1].of(0xa001).len() as u64
 }
+
+#[test]
+fn packets_of_a_frame_that_differ_by_a_byte_are_padded_to_one_length() {
+    let mut world = world(&[0, 0]);
+    let mut video = Video::open(&mut world, 0, 1, 1);
+    let ssrc = subscribe(&mut world, 1, 1, video.track, 0, MediaKind::Video);
+    video.send_many(&mut world, 30);
+    video.uneven = true;
+    video.send_many(&mut world, 1);
+    let received = world.clients[1].of(ssrc);
+    let [.., middle, last] = received[..] else {
+        panic!("no packets");
+    };
+    assert!(last.marker && !middle.marker);
+    assert_eq!(middle.payload.len() + 1, last.payload.len());
+    assert_eq!(middle.len, last.len);
+}

@@ -1,12 +1,14 @@
 //! The end of a turn for tracks: *for subscriber { for packet }*, then what the track itself has to say, then
 //! once to each worker that wants them.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use sluice_forward::down_track::Moment;
 use sluice_forward::outgoing::Outgoing;
 use sluice_forward::packet::PacketMeta;
 use sluice_forward::up_track::{UpEvent, Wanted};
+use sluice_wire::codec::MediaKind;
 use sluice_wire::rtcp::Rtcp;
 
 use super::batch::Batch;
@@ -216,8 +218,17 @@ impl Down {
             ..
         } = self;
         sending.outbox.counters.drop_overrun += batch.overrun();
-        let mut emit = |out: &mut Outgoing| sending.send(*streams, repeats, out);
-        track.handle_packets(moment, batch.found(), &mut emit);
+        let (video, lacks_one) = (self.kind == MediaKind::Video, Cell::new(false));
+        let mut emit = |out: &mut Outgoing| {
+            if lacks_one.get() {
+                out.pad_by_one();
+            }
+            sending.send(*streams, repeats, out);
+        };
+        let found = batch.found();
+        let found = found.inspect(|packet| lacks_one.set(video && batch.lacks_one(packet)));
+        track.handle_packets(moment, found, &mut emit);
+        lacks_one.set(false);
         for packet in batch.rest() {
             track.handle_packets(moment, [&packet], &mut emit);
         }

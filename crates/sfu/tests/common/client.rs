@@ -23,7 +23,10 @@ pub struct Media {
     pub sequence: u16,
     pub timestamp: u32,
     pub marker: bool,
+    /// Without padding.
     pub payload: Vec<u8>,
+    /// Bytes of the whole packet, unprotected.
+    pub len: usize,
 }
 
 pub struct Client {
@@ -174,6 +177,7 @@ impl Client {
                     timestamp: h.timestamp,
                     marker: h.marker,
                     payload: view.payload().to_vec(),
+                    len,
                 });
             }
             Received::Rtcp { len } => {

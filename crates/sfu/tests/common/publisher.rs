@@ -32,6 +32,8 @@ pub struct Video {
     pub track: TrackId,
     pub layers: Vec<Layer>,
     pub packets_per_frame: usize,
+    /// The last packet of a frame is a byte longer than those before it.
+    pub uneven: bool,
     frames: u32,
 }
 
@@ -127,6 +129,7 @@ impl Video {
             track: TrackId(track),
             layers,
             packets_per_frame: 3,
+            uneven: false,
             frames: 0,
         }
     }
@@ -162,8 +165,11 @@ impl Video {
                 world.clients[self.client].send_rtcp(&[report]);
             }
             for part in 0..packets {
-                let payload = layer.payload(key, part == 0, index);
+                let mut payload = layer.payload(key, part == 0, index);
                 let last = part + 1 == packets;
+                if self.uneven && last {
+                    payload.push(0);
+                }
                 let header = header(layer.ssrc, VP8, layer.sequence, layer.timestamp, last);
                 world.clients[self.client].send_rtp(header, &ExtensionBlock::new(), &payload);
                 layer.sequence = layer.sequence.wrapping_add(1);
