@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run --release -p sluice-net --example fanout -- video 100 10      # one camera to 100 viewers for 10 s
+//! cargo run --release -p sluice-net --example fanout -- uneven 100 10     # frames cut as libwebrtc does, sizes a byte apart
 //! cargo run --release -p sluice-net --example fanout -- audio 50 10       # ten microphones to 50 listeners
 //! cargo run --release -p sluice-net --example fanout -- calm 5 10         # one microphone to 5 listeners
 //! cargo run --release -p sluice-net --example fanout -- idle 1000 10      # nobody speaks
@@ -68,6 +69,8 @@ struct Load {
     interval: Duration,
     packets: usize,
     payload: usize,
+    /// The second half of a frame's packets are a byte longer than the first.
+    uneven: bool,
 }
 
 impl Load {
@@ -78,6 +81,7 @@ impl Load {
             interval: Duration::from_micros(33_333),
             packets: 6,
             payload: 1_060,
+            uneven: name == "uneven",
         };
         let audio = Self {
             kind: "audio",
@@ -85,6 +89,7 @@ impl Load {
             interval: Duration::from_millis(20),
             packets: 1,
             payload: 80,
+            uneven: false,
         };
         match name {
             "audio" => audio,
@@ -196,7 +201,8 @@ impl Hall {
         self.frames += 1;
         let client = &mut self.clients[publisher];
         for index in 0..load.packets {
-            let mut payload = vec![0x33; load.payload];
+            let longer = load.uneven && index * 2 >= load.packets;
+            let mut payload = vec![0x33; load.payload + usize::from(longer)];
             if load.kind == "video" {
                 // VP8 descriptor with a picture id (RFC 7741), then a frame tag (RFC 6386 section 9.1).
                 let id = (self.frames & 0x7fff) as u16 | 0x8000;
@@ -249,7 +255,8 @@ impl Hall {
                 let now = Instant::now();
                 let got = client.peer.handle_datagram(now, path, &mut buffer[..len]);
                 if let Received::Rtp { len } = got {
-                    let sent = u64::from_be_bytes(buffer[len - 8..len].try_into().expect("eight"));
+                    let end = len - usize::from(buffer[0] >> 5 & 1);
+                    let sent = u64::from_be_bytes(buffer[end - 8..end].try_into().expect("eight"));
                     let delay = now
                         .duration_since(self.origin)
                         .saturating_sub(Duration::from_nanos(sent));
