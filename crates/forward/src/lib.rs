@@ -21,6 +21,7 @@ pub mod down_track;
 pub mod layers;
 pub mod munge;
 pub mod outgoing;
+mod record;
 mod red;
 mod rtx;
 pub mod select;

@@ -12,10 +12,10 @@ use sluice_wire::id::PayloadType;
 
 use crate::munge::dependency_descriptor::DescriptorPatch;
 use crate::munge::vp8::Vp8Patch;
+use crate::record::Record;
 
-/// Record of a packet that was sent. Each packet and subscriber writes one, into memory that was last touched
-/// [`History`]'s length ago: it is to stay within a cache line.
-#[derive(Debug, Clone, Copy)]
+/// Record of a packet that was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sent {
     /// Extended sequence number on the media stream.
     pub sequence: u64,
@@ -30,10 +30,6 @@ pub(crate) struct Sent {
     pub transport_number: Option<u16>,
     /// The playout delay was told with it.
     pub playout_delay: bool,
-    /// Times sent again.
-    pub repeats: u8,
-    /// When last, in microseconds of the history's clock, wrapping.
-    pub repeated_at: u32,
 }
 
 /// Where a payload comes from.
@@ -64,7 +60,7 @@ pub(crate) enum Patch {
 /// The last packets of one outgoing stream.
 #[derive(Debug)]
 pub(crate) struct History {
-    slots: Vec<Option<Sent>>,
+    slots: Vec<Record>,
     /// A power of two.
     capacity: u64,
     highest: u64,
@@ -86,33 +82,31 @@ impl History {
     /// True where a packet may take this number: it is not taken, and new enough for that to be known.
     #[inline]
     pub fn is_free(&self, sequence: u64) -> bool {
-        sequence > self.highest
-            || (sequence + self.capacity > self.highest && self.get(sequence).is_none())
+        sequence > self.highest || (sequence + self.capacity > self.highest && !self.has(sequence))
     }
 
     /// Remembers a packet whose number was free.
     #[inline]
-    pub fn insert(&mut self, sent: Sent) {
+    pub fn insert(&mut self, sent: &Sent) {
         debug_assert!(
             self.is_free(sent.sequence),
             "a sequence number is used once"
         );
         if self.slots.is_empty() {
-            self.slots.resize(self.capacity as usize, None);
+            self.slots.resize(self.capacity as usize, Record::default());
         }
         let index = self.index(sent.sequence);
         self.highest = self.highest.max(sent.sequence);
         if let Some(slot) = self.slots.get_mut(index) {
-            *slot = Some(sent);
+            *slot = Record::new(sent);
         }
     }
 
-    /// The record of a packet, while it is kept.
-    pub fn get(&self, sequence: u64) -> Option<&Sent> {
+    /// True while the packet is remembered.
+    fn has(&self, sequence: u64) -> bool {
         self.slots
-            .get(self.index(sequence))?
-            .as_ref()
-            .filter(|sent| sent.sequence == sequence)
+            .get(self.index(sequence))
+            .is_some_and(|record| record.is_of(sequence))
     }
 
     /// The extended form of a sequence number that was sent lately.
@@ -127,20 +121,19 @@ impl History {
         let sequence = self.extend(sequence);
         let index = self.index(sequence);
         let since_origin = now.saturating_duration_since(self.origin);
-        let micros = since_origin.as_micros() as u32;
-        let sent = self
+        let millis = since_origin.as_millis() as u16;
+        let record = self
             .slots
-            .get_mut(index)?
-            .as_mut()
-            .filter(|sent| sent.sequence == sequence)?;
-        let since = u128::from(micros.wrapping_sub(sent.repeated_at));
-        let too_soon = sent.repeats > 0 && since < interval.as_micros();
-        if sent.repeats >= MAX_REPEATS || too_soon {
+            .get_mut(index)
+            .filter(|record| record.is_of(sequence))?;
+        let since = u128::from(millis.wrapping_sub(record.repeated_at));
+        let too_soon = record.repeats > 0 && since < interval.as_millis();
+        if record.repeats >= MAX_REPEATS || too_soon {
             return None;
         }
-        sent.repeats += 1;
-        sent.repeated_at = micros;
-        Some(*sent)
+        record.repeats += 1;
+        record.repeated_at = millis;
+        Some(record.sent(sequence))
     }
 
     fn index(&self, sequence: u64) -> usize {
@@ -167,15 +160,13 @@ mod tests {
             send_time: [0; 3],
             transport_number: None,
             playout_delay: false,
-            repeats: 0,
-            repeated_at: 0,
         }
     }
 
     #[test]
     fn a_packet_repeats_three_times_and_not_within_a_round_trip() {
         let mut history = History::new(8, at(0));
-        history.insert(sent(65_540));
+        history.insert(&sent(65_540));
         let rtt = Duration::from_millis(50);
         let mut at_ms = |ms| history.repeat(at(ms), 4, rtt).is_some();
         assert_eq!(
@@ -185,19 +176,14 @@ mod tests {
     }
 
     #[test]
-    fn a_record_fits_a_cache_line() {
-        assert!(size_of::<Option<Sent>>() <= 56);
-    }
-
-    #[test]
     fn numbers_are_free_once_and_only_while_that_is_known() {
         let mut history = History::new(8, at(0));
         assert!(history.is_free(100));
-        history.insert(sent(100));
-        history.insert(sent(103));
+        history.insert(&sent(100));
+        history.insert(&sent(103));
         assert!(!history.is_free(100));
         assert!(history.is_free(101));
-        history.insert(sent(110));
+        history.insert(&sent(110));
         assert!(!history.is_free(102), "too old to tell");
         assert!(history.is_free(104));
     }
@@ -205,8 +191,8 @@ mod tests {
     #[test]
     fn a_number_from_before_the_wrap_is_found() {
         let mut history = History::new(8, at(0));
-        history.insert(sent(65_534));
-        history.insert(sent(65_538));
+        history.insert(&sent(65_534));
+        history.insert(&sent(65_538));
         assert!(history.repeat(at(0), 65_534, Duration::ZERO).is_some());
         assert!(history.repeat(at(0), 65_535, Duration::ZERO).is_none());
     }

@@ -454,8 +454,6 @@ impl DownTrack {
             send_time,
             transport_number: None,
             playout_delay: told && origin != Origin::Padding,
-            repeats: 0,
-            repeated_at: 0,
         }
     }
 
@@ -486,7 +484,7 @@ impl DownTrack {
         if sent.playout_delay {
             self.playout_delay_sent.get_or_insert(sent.sequence);
         }
-        self.history.insert(sent);
+        self.history.insert(&sent);
     }
 }
 

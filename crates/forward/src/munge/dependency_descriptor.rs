@@ -48,6 +48,19 @@ impl DescriptorMunger {
 }
 
 impl DescriptorPatch {
+    /// Frame number, number of targets, bitmask of the active ones.
+    pub(crate) const fn to_bits(self) -> (u16, u8, u32) {
+        (self.frame_number, self.targets, self.active)
+    }
+
+    pub(crate) const fn from_bits(frame_number: u16, targets: u8, active: u32) -> Self {
+        Self {
+            frame_number,
+            targets,
+            active,
+        }
+    }
+
     /// Adds the rewritten descriptor as the element `id`.
     pub fn apply(&self, descriptor: &[u8], id: u8, extensions: &mut ExtensionBlock) {
         let mut bytes = [0; LONGEST];

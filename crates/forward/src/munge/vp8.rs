@@ -120,6 +120,27 @@ impl Pictures {
 }
 
 impl Vp8Patch {
+    /// The picture id, its width in the top bit, and the two indices.
+    pub(crate) fn to_bits(self) -> (u16, u32) {
+        let PictureId { value, long } = self.picture_id;
+        let number = u16::from(long) << 15 | value & 0x7fff;
+        (
+            number,
+            u32::from(self.tl0_index) << 8 | u32::from(self.key_index),
+        )
+    }
+
+    pub(crate) const fn from_bits(number: u16, indices: u32) -> Self {
+        Self {
+            picture_id: PictureId {
+                value: number & 0x7fff,
+                long: number >> 15 != 0,
+            },
+            tl0_index: (indices >> 8) as u8,
+            key_index: indices as u8,
+        }
+    }
+
     /// Puts the rewritten descriptor of `payload` into `prefix`; returns what stands behind the old one. Where nothing
     /// changes `payload` goes as it is, and can be sealed from where it lies.
     #[inline]
