@@ -6,8 +6,17 @@
     reason = "a client of the real world has sockets, threads and clocks"
 )]
 
+mod client;
+mod crowd;
 mod floor;
+mod impairment;
+mod media;
+mod report;
+mod roster;
+mod run;
+mod scenario;
 mod signal;
+mod transport;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -18,7 +27,21 @@ fn main() -> ExitCode {
         Some((command, rest)) if command == "floor" => floor::run(rest)
             .map(|value| value.to_string())
             .map_err(|error| error.to_string()),
-        _ => Err("usage: sluice-load floor".to_owned()),
+        Some((command, [])) if command == "run" => {
+            return match run::run(io::stdin(), &mut io::stdout()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(message) => {
+                    let line = serde_json::json!({ "event": "error", "message": message });
+                    let _ = writeln!(io::stdout(), "{line}");
+                    ExitCode::FAILURE
+                }
+            };
+        }
+        Some((command, [])) if command == "--version" => Ok(env!("CARGO_PKG_VERSION").to_owned()),
+        _ => Err(
+            "usage: sluice-load run < request | sluice-load floor | sluice-load --version"
+                .to_owned(),
+        ),
     };
     match said {
         Ok(line) if writeln!(io::stdout(), "{line}").is_ok() => ExitCode::SUCCESS,

@@ -30,7 +30,8 @@ pub fn spent(act: impl FnOnce()) -> Duration {
     watch.spent()
 }
 
-fn thread_time() -> Duration {
+/// CPU time of this thread.
+pub fn thread_time() -> Duration {
     let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID);
     time.map(Duration::from).unwrap_or_default()
 }

@@ -15,6 +15,7 @@ mod wire;
 
 use serde_json::{Value, json};
 
+pub use cpu::thread_time;
 pub use options::OptionError;
 
 use figure::{Figure, Figures};

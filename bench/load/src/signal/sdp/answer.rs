@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use super::attributes::{Direction, EXTENSIONS};
+use super::attributes::{Direction, is_known};
 use super::format::is_spoken;
-use super::offer::{Line, write_head, write_transport};
-use super::parse::{Description, Media, Section};
+use super::offer::{Line, transport_lines, write_head, write_transport};
+use super::parse::{Description, Media, SdpFormat, Section};
 use crate::signal::event::LocalTransport;
 
 /// Accepts every section that the server sends on, in all codecs and with all extensions that we know.
@@ -18,16 +18,17 @@ pub fn write_answer(offer: &Description, local: &LocalTransport, version: u32) -
         Some("active") => "passive",
         _ => "active",
     };
+    let transport = transport_lines(local, setup);
     for section in &offer.sections {
         match section.media {
             _ if is_refused(section) => refuse(&mut text, section),
             Media::Application => {
                 text.line(format_args!("m={}", section.line));
-                write_transport(&mut text, local, setup, section.mid);
+                write_transport(&mut text, &transport, section.mid);
                 text.line(format_args!("a=sctp-port:5000"));
                 text.line(format_args!("a=max-message-size:262144"));
             }
-            _ => accept(&mut text, section, local, setup),
+            _ => accept(&mut text, section, &transport),
         }
     }
     text
@@ -61,26 +62,27 @@ fn refuse(text: &mut String, section: &Section) {
     text.line(format_args!("a=inactive"));
 }
 
-fn accept(text: &mut String, section: &Section, local: &LocalTransport, setup: &str) {
+fn accept(text: &mut String, section: &Section, transport: &str) {
     let media = if section.media == Media::Audio {
         "audio"
     } else {
         "video"
     };
-    let accepted = || {
-        section
-            .formats
-            .iter()
-            .filter(|format| is_spoken(section, format))
-    };
+    let accepted = |format: &&SdpFormat| is_spoken(section, format);
+    let accepted: Vec<u8> = section
+        .formats
+        .iter()
+        .filter(accepted)
+        .map(|format| format.pt)
+        .collect();
     write!(text, "m={media} 9 UDP/TLS/RTP/SAVPF").expect("strings take all");
-    for format in accepted() {
-        write!(text, " {}", format.pt).expect("strings take all");
+    for pt in &accepted {
+        write!(text, " {pt}").expect("strings take all");
     }
     text.push_str("\r\n");
-    write_transport(text, local, setup, section.mid);
+    write_transport(text, transport, section.mid);
     for (id, uri) in &section.extensions {
-        if EXTENSIONS.iter().any(|known| known.uri == *uri) {
+        if is_known(uri) {
             text.line(format_args!("a=extmap:{id} {uri}"));
         }
     }
@@ -90,17 +92,11 @@ fn accept(text: &mut String, section: &Section, local: &LocalTransport, setup: &
         Direction::Inactive
     };
     text.line(format_args!("a={}", direction.name()));
-    text.line(format_args!("a=rtcp-mux"));
-    text.line(format_args!("a=rtcp-rsize"));
-    for format in accepted() {
-        text.line(format_args!("a=rtpmap:{} {}", format.pt, format.rtpmap));
-        for (pt, feedback) in &section.feedback {
-            if pt.is_none_or(|pt| pt == format.pt) {
-                text.line(format_args!("a=rtcp-fb:{} {feedback}", format.pt));
-            }
-        }
-        if !format.fmtp.is_empty() {
-            text.line(format_args!("a=fmtp:{} {}", format.pt, format.fmtp));
+    text.push_str("a=rtcp-mux\r\na=rtcp-rsize\r\n");
+    for &(pt, line) in &section.format_lines {
+        if pt.is_none_or(|pt| accepted.contains(&pt)) {
+            text.push_str(line);
+            text.push_str("\r\n");
         }
     }
 }

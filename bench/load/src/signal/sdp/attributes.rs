@@ -122,6 +122,11 @@ const TRANSPORT_CC: &str =
 const DEPENDENCY_DESCRIPTOR: &str =
     "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
 
+/// True of a header extension that we know.
+pub fn is_known(uri: &str) -> bool {
+    EXTENSIONS.iter().any(|known| known.uri == uri)
+}
+
 /// Ids by name; what we don't know is left out.
 pub fn extension_ids(list: &[(u8, &str)]) -> Extensions {
     let mut ids = Extensions::default();

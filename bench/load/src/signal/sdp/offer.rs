@@ -43,16 +43,17 @@ pub fn write_offer(sections: &[OfferedSection], local: &LocalTransport, version:
     let mut text = String::with_capacity(512 + sections.len() * 2048);
     let mids: Vec<String> = (0..sections.len()).map(|place| place.to_string()).collect();
     write_head(&mut text, version, mids.iter().map(String::as_str));
+    let transport = transport_lines(local, "actpass");
     for (section, mid) in sections.iter().zip(&mids) {
         match section {
             OfferedSection::Media { kind, role } => {
-                write_media(&mut text, *kind, role, local, mid);
+                write_media(&mut text, *kind, role, &transport, mid);
             }
             OfferedSection::Data => {
                 text.line(format_args!(
                     "m=application 9 UDP/DTLS/SCTP webrtc-datachannel"
                 ));
-                write_transport(&mut text, local, "actpass", mid);
+                write_transport(&mut text, &transport, mid);
                 text.line(format_args!("a=sctp-port:5000"));
                 text.line(format_args!("a=max-message-size:262144"));
             }
@@ -61,7 +62,7 @@ pub fn write_offer(sections: &[OfferedSection], local: &LocalTransport, version:
     text
 }
 
-fn write_media(text: &mut String, kind: Kind, role: &Role, local: &LocalTransport, mid: &str) {
+fn write_media(text: &mut String, kind: Kind, role: &Role, transport: &str, mid: &str) {
     let (media, formats) = match kind {
         Kind::Audio => ("audio", AUDIO.as_slice()),
         Kind::Video => ("video", VIDEO.as_slice()),
@@ -82,7 +83,7 @@ fn write_media(text: &mut String, kind: Kind, role: &Role, local: &LocalTranspor
         }
     }
     text.push_str("\r\n");
-    write_transport(text, local, "actpass", mid);
+    write_transport(text, transport, mid);
     for extension in EXTENSIONS {
         if (kind == Kind::Audio && extension.audio) || (kind == Kind::Video && extension.video) {
             text.line(format_args!("a=extmap:{} {}", extension.id, extension.uri));
@@ -148,12 +149,7 @@ pub(super) fn write_head<'a>(text: &mut String, version: u32, mids: impl Iterato
 }
 
 /// The lines about the transport, which every section repeats.
-pub(super) fn write_transport(text: &mut String, local: &LocalTransport, setup: &str, mid: &str) {
-    text.line(format_args!("c=IN IP4 0.0.0.0"));
-    text.line(format_args!("a=rtcp:9 IN IP4 0.0.0.0"));
-    text.line(format_args!("a=ice-ufrag:{}", local.ice.ufrag));
-    text.line(format_args!("a=ice-pwd:{}", local.ice.pwd));
-    text.line(format_args!("a=ice-options:trickle"));
+pub(super) fn transport_lines(local: &LocalTransport, setup: &str) -> String {
     let hash = match local.fingerprint.algorithm() {
         HashAlgorithm::Sha1 => "sha-1",
         HashAlgorithm::Sha224 => "sha-224",
@@ -161,11 +157,21 @@ pub(super) fn write_transport(text: &mut String, local: &LocalTransport, setup: 
         HashAlgorithm::Sha384 => "sha-384",
         HashAlgorithm::Sha512 => "sha-512",
     };
-    text.line(format_args!(
-        "a=fingerprint:{hash} {}",
-        local.fingerprint.value_text()
-    ));
+    let mut text = String::with_capacity(256);
+    text.line(format_args!("c=IN IP4 0.0.0.0"));
+    text.line(format_args!("a=rtcp:9 IN IP4 0.0.0.0"));
+    text.line(format_args!("a=ice-ufrag:{}", local.ice.ufrag));
+    text.line(format_args!("a=ice-pwd:{}", local.ice.pwd));
+    text.line(format_args!("a=ice-options:trickle"));
+    let value = local.fingerprint.value_text();
+    text.line(format_args!("a=fingerprint:{hash} {value}"));
     text.line(format_args!("a=setup:{setup}"));
+    text
+}
+
+/// A section's lines about transport and name.
+pub(super) fn write_transport(text: &mut String, transport: &str, mid: &str) {
+    text.push_str(transport);
     text.line(format_args!("a=mid:{mid}"));
 }
 

@@ -1,6 +1,10 @@
 //! A description as its lines tell it, borrowed from the text.
 
+use memchr::memchr_iter;
+
 use super::attributes::Direction;
+use super::format::{codec_of, repaired_by};
+use crate::signal::plan::Codec;
 
 /// A whole description.
 #[derive(Debug, Default)]
@@ -56,8 +60,8 @@ pub struct Section<'a> {
     pub direction: Direction,
     /// In the order of the `m=` line.
     pub formats: Vec<SdpFormat<'a>>,
-    /// `a=rtcp-fb`: payload type, none for `*`, and the rest.
-    pub feedback: Vec<(Option<u8>, &'a str)>,
+    /// Whole lines that describe one payload type, or all of them where there is none: `a=rtpmap`, `a=rtcp-fb`, `a=fmtp`.
+    pub format_lines: Vec<(Option<u8>, &'a str)>,
     /// `a=extmap`: id and URI.
     pub extensions: Vec<(u8, &'a str)>,
     /// `a=msid`: stream and track.
@@ -73,33 +77,40 @@ pub struct Section<'a> {
 pub struct SdpFormat<'a> {
     /// The payload type.
     pub pt: u8,
-    /// `opus/48000/2` and the like; empty where the type is a static one.
-    pub rtpmap: &'a str,
-    /// `a=fmtp`; empty where there is none.
-    pub fmtp: &'a str,
+    /// What it is, where we speak that.
+    pub codec: Option<Codec>,
+    /// The payload type whose retransmissions it has.
+    pub repairs: Option<u8>,
+    /// Of `a=rtpmap`; 0 where there is none.
+    pub clock_rate: u32,
+    /// Of `a=fmtp`; empty where there is none.
+    pub parameters: &'a str,
 }
 
 impl<'a> Description<'a> {
     /// Reads a description. Lines that say nothing to us, or nothing at all, are passed over.
     pub fn parse(text: &'a str) -> Self {
         let mut description = Self::default();
-        for line in text.lines() {
-            match line.split_once('=') {
-                Some(("m", rest)) => description.sections.push(Section::new(rest)),
-                Some(("a", rest)) => {
-                    let (name, value) = rest.split_once(':').unwrap_or((rest, ""));
-                    if name == "ice-lite" {
-                        description.lite = true;
-                    } else if !description.transport.read(name, value)
-                        && let Some(section) = description.sections.last_mut()
-                    {
-                        section.read(name, value);
-                    }
-                }
-                _ => {}
-            }
+        let mut begin = 0;
+        for end in memchr_iter(b'\n', text.as_bytes()).chain([text.len()]) {
+            let line = text.get(begin..end).unwrap_or_default();
+            description.read(line.strip_suffix('\r').unwrap_or(line));
+            begin = end + 1;
         }
         description
+    }
+
+    fn read(&mut self, line: &'a str) {
+        if let Some(rest) = line.strip_prefix("m=") {
+            self.sections.push(Section::new(rest));
+        } else if let Some(rest) = line.strip_prefix("a=") {
+            let (name, value) = split(rest, b':').unwrap_or((rest, ""));
+            match self.sections.last_mut() {
+                _ if self.transport.read(name, value) => {}
+                Some(section) => section.read(line, name, value),
+                None => self.lite |= name == "ice-lite",
+            }
+        }
     }
 }
 
@@ -145,10 +156,12 @@ impl<'a> Section<'a> {
         };
         let rejected = words.next() == Some("0");
         let formats = words.skip(1).filter_map(|pt| pt.parse().ok());
-        let empty = |pt| SdpFormat {
+        let unnamed = |pt| SdpFormat {
             pt,
-            rtpmap: "",
-            fmtp: "",
+            codec: None,
+            repairs: None,
+            clock_rate: 0,
+            parameters: "",
         };
         Self {
             media,
@@ -156,8 +169,8 @@ impl<'a> Section<'a> {
             rejected,
             mid: "",
             direction: Direction::SendRecv,
-            formats: formats.map(empty).collect(),
-            feedback: Vec::new(),
+            formats: formats.map(unnamed).collect(),
+            format_lines: Vec::new(),
             extensions: Vec::new(),
             msid: None,
             ssrcs: Vec::new(),
@@ -170,20 +183,18 @@ impl<'a> Section<'a> {
         self.formats.iter().find(|format| format.pt == pt).copied()
     }
 
-    fn read(&mut self, name: &str, value: &'a str) {
+    fn read(&mut self, line: &'a str, name: &str, value: &'a str) {
         match name {
             "mid" => self.mid = value,
-            "rtpmap" => self.amend(value, |format, text| format.rtpmap = text),
-            "fmtp" => self.amend(value, |format, text| format.fmtp = text),
-            "rtcp-fb" => self.read_feedback(value),
+            "rtpmap" | "rtcp-fb" | "fmtp" => self.read_format(line, name, value),
             "extmap" => self.read_extension(value),
             "msid" => {
-                let (stream, track) = value.split_once(' ').unwrap_or((value, ""));
+                let (stream, track) = split(value, b' ').unwrap_or((value, ""));
                 self.msid = Some((stream, track.trim_end()));
             }
             "ssrc" => {
-                let ssrc = value.split(' ').next().and_then(|ssrc| ssrc.parse().ok());
-                if let Some(ssrc) = ssrc
+                let (ssrc, _) = split(value, b' ').unwrap_or((value, ""));
+                if let Ok(ssrc) = ssrc.parse()
                     && !self.ssrcs.contains(&ssrc)
                 {
                     self.ssrcs.push(ssrc);
@@ -206,34 +217,45 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Hands the text behind a payload type to that format.
-    fn amend(&mut self, value: &'a str, set: impl FnOnce(&mut SdpFormat<'a>, &'a str)) {
-        if let Some((pt, text)) = value.split_once(' ')
-            && let Ok(pt) = pt.parse::<u8>()
-            && let Some(format) = self.formats.iter_mut().find(|format| format.pt == pt)
-        {
-            set(format, text);
-        }
-    }
-
-    fn read_feedback(&mut self, value: &'a str) {
-        if let Some((pt, text)) = value.split_once(' ') {
-            match pt.parse() {
-                Ok(pt) => self.feedback.push((Some(pt), text)),
-                Err(_) if pt == "*" => self.feedback.push((None, text)),
-                Err(_) => {}
+    fn read_format(&mut self, line: &'a str, name: &str, value: &'a str) {
+        let Some((pt, text)) = split(value, b' ') else {
+            return;
+        };
+        let Ok(pt) = pt.parse() else {
+            if pt == "*" {
+                self.format_lines.push((None, line));
             }
+            return;
+        };
+        let Some(format) = self.formats.iter_mut().find(|format| format.pt == pt) else {
+            return;
+        };
+        match name {
+            "rtpmap" => (format.codec, format.clock_rate) = codec_of(text),
+            "fmtp" => {
+                format.parameters = text;
+                format.repairs = repaired_by(text);
+            }
+            _ => {}
         }
+        self.format_lines.push((Some(pt), line));
     }
 
     /// `5/sendonly uri attributes`: the direction and what follows the URI are of no interest.
     fn read_extension(&mut self, value: &'a str) {
-        let mut words = value.split(' ');
-        let id = words
-            .next()
-            .and_then(|id| id.split('/').next()?.parse().ok());
-        if let (Some(id), Some(uri)) = (id, words.next()) {
+        let Some((id, rest)) = split(value, b' ') else {
+            return;
+        };
+        let (id, _) = split(id, b'/').unwrap_or((id, ""));
+        let (uri, _) = split(rest, b' ').unwrap_or((rest, ""));
+        if let Ok(id) = id.parse() {
             self.extensions.push((id, uri));
         }
     }
+}
+
+/// What is before and behind the first such byte. Unlike `split_once`, made for text of a few bytes.
+pub(super) fn split(text: &str, at: u8) -> Option<(&str, &str)> {
+    let place = text.bytes().position(|byte| byte == at)?;
+    Some((text.get(..place)?, text.get(place + 1..)?))
 }
