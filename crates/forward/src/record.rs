@@ -76,9 +76,9 @@ impl Record {
             repeats: 0,
             flags: TAKEN
                 | kind
-                | u8::from(block.is_some()) * REDUNDANT
-                | u8::from(sent.transport_number.is_some()) * NUMBERED
-                | u8::from(sent.playout_delay) * PLAYOUT_DELAY,
+                | (u8::from(block.is_some()) * REDUNDANT)
+                | (u8::from(sent.transport_number.is_some()) * NUMBERED)
+                | (u8::from(sent.playout_delay) * PLAYOUT_DELAY),
             source,
             send_time: sent.send_time,
             marker_and_type: u8::from(sent.marker) << 7 | sent.payload_type.0 & 0x7f,

@@ -49,10 +49,29 @@ impl Peer {
         let Some(srtp) = &mut self.srtp else {
             return Err(SendError::NotConnected);
         };
-        match srtp
+        let sealed = srtp
             .sender
-            .seal_rtp(stream, out, header_len, prefix, payload)
-        {
+            .seal_rtp(stream, out, header_len, prefix, payload);
+        self.count_rtp(sealed)
+    }
+
+    /// Seals the RTP packet in `buf[..len]` in place. Returns the length of the whole.
+    pub fn protect_rtp(
+        &mut self,
+        stream: SendStream,
+        buf: &mut [u8],
+        len: usize,
+    ) -> Result<usize, SendError> {
+        let Some(srtp) = &mut self.srtp else {
+            return Err(SendError::NotConnected);
+        };
+        let sealed = srtp.sender.protect_rtp(stream, buf, len);
+        self.count_rtp(sealed)
+    }
+
+    #[inline]
+    fn count_rtp(&mut self, sealed: Result<usize, SealError>) -> Result<usize, SendError> {
+        match sealed {
             Ok(len) => {
                 self.stats.rtp_out += 1;
                 self.stats.rtp_bytes_out += len as u64;

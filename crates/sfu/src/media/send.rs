@@ -77,10 +77,8 @@ impl Sending<'_> {
                     .seal_rtp(stream, slot, header_len, prefix, out.payload)
                     .ok();
             }
-            let mut body = [0; PADDED_BODY];
-            let len = out.write_body(&mut body)?;
-            peer.seal_rtp(stream, slot, header_len, &[], body.get(..len)?)
-                .ok()
+            let body_len = out.write_body(slot.get_mut(header_len..)?)?;
+            peer.protect_rtp(stream, slot, header_len + body_len).ok()
         });
         let Some(len) = written else {
             counters.drop_seal += 1;
@@ -133,6 +131,3 @@ impl Streams {
         }
     }
 }
-
-/// Longest body with padding: a packet and 255 bytes of it.
-const PADDED_BODY: usize = 1_600;
