@@ -263,7 +263,7 @@ impl Client {
 
     fn handle_event(&mut self, around: &mut Surroundings<'_>, event: SessionEvent) {
         match event {
-            SessionEvent::Joined { .. } => {
+            SessionEvent::Joined => {
                 self.joined_at = Some(around.now);
                 around.seen.joined += 1;
                 note(&mut around.seen.join, around.now - self.began);
@@ -300,7 +300,7 @@ impl Client {
                 self.session.set_local(pc, local);
             }
             SessionEvent::Remote { pc, remote } => self.with(pc, |transport| {
-                transport.peer.set_remote(around.now, remote)
+                transport.peer.set_remote(around.now, remote);
             }),
             SessionEvent::Candidate { pc, candidate } => self.with(pc, |transport| {
                 transport.peer.add_remote_candidate(around.now, &candidate);

@@ -347,12 +347,13 @@ impl Crowd {
             return;
         };
         let room = self.clients[*chosen].room;
-        let leaving: Vec<usize> = match churn.rooms {
-            true => candidates
+        let leaving: Vec<usize> = if churn.rooms {
+            candidates
                 .into_iter()
                 .filter(|at| self.clients[*at].room == room)
-                .collect(),
-            false => vec![*chosen],
+                .collect()
+        } else {
+            vec![*chosen]
         };
         self.comers += 1;
         // A room that was closed comes again under another name.

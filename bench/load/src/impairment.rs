@@ -91,7 +91,6 @@ mod tests {
         }
         let mut times = Vec::new();
         while let Some(at) = line.poll_timeout() {
-            assert!(line.poll_datagram(at - Duration::from_nanos(1)).is_none());
             assert!(line.poll_datagram(at).is_some());
             times.push(at - begin);
         }

@@ -57,7 +57,7 @@ pub fn run(mut input: impl Read, out: &mut impl Write) -> Result<(), String> {
     } = &request.target;
     let target =
         Target::new(url, api_key, api_secret).map_err(|error| format!("target: {error}"))?;
-    Run::start(Arc::new(request), Arc::new(target))?.through(out)
+    Run::start(request, target)?.through(out)
 }
 
 struct Run {
@@ -68,7 +68,8 @@ struct Run {
 }
 
 impl Run {
-    fn start(request: Arc<Request>, target: Arc<Target>) -> Result<Self, String> {
+    fn start(request: Request, target: Target) -> Result<Self, String> {
+        let (request, target) = (Arc::new(request), Arc::new(target));
         let seats = seats(&request);
         let of = seats.len();
         let begin = Instant::now();

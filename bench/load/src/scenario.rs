@@ -294,6 +294,9 @@ impl Request {
         if !(1..=64).contains(&self.threads) {
             return Some("threads: expected 1 to 64".to_owned());
         }
+        if self.srtp.is_some() {
+            return Some("srtp: DTLS agrees on it; the report tells on what".to_owned());
+        }
         let groups = &self.scenario.groups;
         groups.iter().find_map(|group| {
             let at = |key: &str, what: &str| {

@@ -203,7 +203,7 @@ impl Camera {
                     top: at == highest,
                 };
                 let mut head = [0; vp9::MAX_LEN];
-                let len = vp9::write(&place, &sizes, &mut head);
+                let len = vp9::write(place, &sizes, &mut head);
                 fill(&mut self.payload, &head[..len], bytes);
                 let mut frame = Frame {
                     timestamp,

@@ -57,11 +57,12 @@ impl DataSource {
         payload.put_u32(self.sequence);
         payload.resize(self.bytes.saturating_sub(stamp::LEN).max(8), 0x5a);
         payload.extend_from_slice(&stamp::write(now - begin));
-        let delivery = match self.reliable {
-            true => Delivery::Reliable {
+        let delivery = if self.reliable {
+            Delivery::Reliable {
                 sequence: self.sequence,
-            },
-            false => Delivery::Lossy,
+            }
+        } else {
+            Delivery::Lossy
         };
         Some(write_user_packet(payload.freeze(), delivery))
     }

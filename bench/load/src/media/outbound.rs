@@ -122,7 +122,7 @@ impl Outbound {
 
     /// Sends lost packets again, as far as they are still there. Returns how many.
     pub fn retransmit(&mut self, out: &mut Out<'_>, lost: &[u16]) -> u64 {
-        let Some((media, again)) = self.streams(out.peer) else {
+        let Some((_, again)) = self.streams(out.peer) else {
             return 0;
         };
         let mut count = 0;
@@ -139,27 +139,20 @@ impl Outbound {
             if payload.is_empty() {
                 continue;
             }
-            let mut header = OutHeader {
+            // The same number must not be sealed twice: without a stream for repetitions there are none.
+            let (Some((ssrc, payload_type)), Some(stream)) = (self.rtx, again) else {
+                return 0;
+            };
+            let header = OutHeader {
                 marker: kept.marker,
-                payload_type: self.payload_type,
-                sequence: *sequence,
+                payload_type,
+                sequence: self.rtx_sequence,
                 timestamp: kept.timestamp,
-                ssrc: self.ssrc,
+                ssrc,
                 padding: false,
             };
-            let (stream, prefix) = match (self.rtx, again) {
-                (Some((ssrc, payload_type)), Some(again)) => {
-                    (header.ssrc, header.payload_type) = (ssrc, payload_type);
-                    header.sequence = self.rtx_sequence;
-                    self.rtx_sequence = self.rtx_sequence.wrapping_add(1);
-                    (again, sequence.to_be_bytes().to_vec())
-                }
-                // The same number must not be sealed twice: without a stream for repetitions there are none.
-                _ => {
-                    let _ = media;
-                    continue;
-                }
-            };
+            let prefix = sequence.to_be_bytes();
+            self.rtx_sequence = self.rtx_sequence.wrapping_add(1);
             let names = self.names(true);
             self.seal(out, stream, &header, names, &prefix, &payload);
             if let Some(kept) = self.kept.get_mut(at) {

@@ -20,7 +20,7 @@ pub struct Vp9Place {
 }
 
 /// Writes the descriptor with, at a key picture's begin, the sizes of all layers. Returns its length.
-pub fn write(place: &Vp9Place, sizes: &[(u16, u16)], out: &mut [u8; MAX_LEN]) -> usize {
+pub fn write(place: Vp9Place, sizes: &[(u16, u16)], out: &mut [u8; MAX_LEN]) -> usize {
     let structure = place.key && place.begins && place.spatial == 0;
     // Of a key picture, the lowest layer refers to nothing; the others refer to the layer below alone.
     let inter_picture = !place.key;
@@ -77,7 +77,7 @@ mod tests {
             ends: false,
             top: false,
         };
-        let len = write(&key, &[(320, 180), (640, 360)], &mut bytes);
+        let len = write(key, &[(320, 180), (640, 360)], &mut bytes);
         let mut payload = bytes[..len].to_vec();
         payload.extend([0x86; 20]);
         let view = Vp9View::parse(&payload).expect("a descriptor");
@@ -88,7 +88,7 @@ mod tests {
             spatial: 1,
             ..key
         };
-        let len = write(&later, &[], &mut bytes);
+        let len = write(later, &[], &mut bytes);
         assert_eq!(len, 5);
         let mut payload = bytes[..len].to_vec();
         payload.extend([0x86; 20]);

@@ -31,12 +31,7 @@ pub struct LocalTransport {
 #[derive(Debug, Clone)]
 pub enum SessionEvent {
     /// The server took the client in.
-    Joined {
-        /// Its participant SID.
-        participant: String,
-        /// How many others were there.
-        others: usize,
-    },
+    Joined,
     /// A transport is needed: full ICE, sending SCTP's INIT. `Session::set_local` is to follow.
     CreateTransport {
         /// Which.

@@ -22,8 +22,10 @@ mod token;
 mod trickle;
 mod user_packet;
 
+#[cfg(test)]
+pub use event::Format;
 pub use event::{
-    Encoding, Extensions, Format, LocalTransport, Pc, Publication, SessionEvent, Subscription,
+    Encoding, Extensions, LocalTransport, Pc, Publication, SessionEvent, Subscription,
 };
 pub use plan::{
     AudioPlan, Codec, Kind, PublishPlan, Quality, SessionConfig, SubscribePlan, VideoPlan,
@@ -31,5 +33,7 @@ pub use plan::{
 };
 pub use session::Session;
 pub use socket::{SignalSocket, SocketEnd, SocketEvent};
-pub use target::{Target, TargetError};
+pub use target::Target;
 pub use user_packet::{Delivery, read_user_packet, write_user_packet};
+#[cfg(test)]
+mod live;

@@ -229,10 +229,7 @@ impl Session {
     fn handle_join(&mut self, now: Instant, join: Join) {
         let pings = Pings::new(now, &join);
         let participant = join.participant.unwrap_or_default();
-        self.events.push_back(SessionEvent::Joined {
-            participant: participant.sid.clone(),
-            others: join.other_participants.len(),
-        });
+        self.events.push_back(SessionEvent::Joined);
         let mut room = Room::new(participant.sid);
         room.update(join.other_participants);
         let publications = Publications::new(self.config.publish.clone(), self.config.seed);

@@ -358,6 +358,6 @@ fn a_goodbye_is_the_last_that_is_said() {
         "{sent:?}"
     );
     call.session
-        .handle_timeout(call.now + Duration::from_secs(60));
+        .handle_timeout(call.now + Duration::from_mins(1));
     assert!(call.sent().is_empty() && call.events().is_empty());
 }
