@@ -35,5 +35,3 @@ pub use session::Session;
 pub use socket::{SignalSocket, SocketEnd, SocketEvent};
 pub use target::Target;
 pub use user_packet::{Delivery, read_user_packet, write_user_packet};
-#[cfg(test)]
-mod live;
