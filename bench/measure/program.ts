@@ -22,5 +22,5 @@ export function loadProgram(say: (line: string) => void): readonly [string, ...s
 
 export function loadVersion([program, ...args]: readonly [string, ...string[]]): string {
   const asked = spawnSync(program, [...args, '--version'], { encoding: 'utf8' });
-  return asked.status === 0 ? asked.stdout.trim() : 'unknown';
+  return asked.status === 0 ? asked.stdout.trim().replace(/^[\d.]+$/, 'sluice-load $&') : 'unknown';
 }

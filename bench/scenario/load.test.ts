@@ -122,7 +122,6 @@ test('a request lists the groups that anybody is in, by name', () => {
     'seconds',
     'warmupSeconds',
     'singlePeerConnection',
-    'srtp',
     'scenario',
   ]);
 });

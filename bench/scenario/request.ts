@@ -17,16 +17,15 @@ export interface LoadRequest {
   seconds: number;
   warmupSeconds: number;
   singlePeerConnection: boolean;
-  srtp: Scenario['srtp'];
   scenario: object;
 }
 
 export function loadRequest(scenario: Scenario, target: Target): LoadRequest {
-  const { name, seed, threads, seconds, warmupSeconds, singlePeerConnection, srtp } = scenario;
+  const { name, seed, threads, seconds, warmupSeconds, singlePeerConnection } = scenario;
   const { rooms, join, churn, layerSwitch, slow } = scenario;
   const groups = Object.entries(scenario.groups)
     .filter(([, group]) => group.count > 0)
     .map(([group, rest]) => ({ name: group, ...rest }));
   const load = { name, rooms, groups, join, churn, layerSwitch, slow };
-  return { target, seed, threads, seconds, warmupSeconds, singlePeerConnection, srtp, scenario: load };
+  return { target, seed, threads, seconds, warmupSeconds, singlePeerConnection, scenario: load };
 }

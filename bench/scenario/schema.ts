@@ -80,7 +80,6 @@ export const scenarioSchema = z.strictObject({
   /** Threads of the load generator. */
   threads: z.number().int().min(1).max(64).default(1),
   singlePeerConnection: z.boolean().default(false),
-  srtp: z.enum(['gcm', 'gcm256', 'cm']).nullable().default(null),
   server: server.prefault({}),
   rooms: positive.default(1),
   groups: z.record(z.string().regex(/^[a-z][a-z0-9-]*$/), group),
