@@ -45,6 +45,9 @@ struct Joined {
     publications: Publications,
     offering: Option<Offering>,
     answering: Answering,
+    /// On the publisher's transport: all of it with a single peer connection, nothing with two.
+    received_there: Received,
+    /// On the subscriber's transport.
     received: Received,
     pings: Option<Pings>,
 }
@@ -256,6 +259,7 @@ impl Session {
             offering: offers.then(|| Offering::new(first_sections(&self.config, &publications))),
             publications,
             answering: Answering::new(),
+            received_there: Received::default(),
             received: Received::default(),
             pings,
         }));
@@ -314,7 +318,7 @@ impl Joined {
             .handle_answer(&description, events)
             .map_err(|Refused| End("track refused".to_owned()))?;
         let names = &answer.mid_to_track_id;
-        self.received
+        self.received_there
             .update(Pc::Publisher, &description, names, &self.room, events);
         Ok(())
     }

@@ -361,3 +361,14 @@ fn a_goodbye_is_the_last_that_is_said() {
         .handle_timeout(call.now + Duration::from_mins(1));
     assert!(call.sent().is_empty() && call.events().is_empty());
 }
+
+#[test]
+fn a_publishers_answer_says_nothing_of_what_the_subscriber_receives() {
+    let mut call = Call::joined(config(vec![microphone()], SubscribePlan::ALL));
+    call.bring(Pc::Publisher);
+    call.say(Response::Offer(description("offer", SLUICE_OFFER, 5)));
+    assert_eq!(call.subscribed().len(), 4);
+    call.say(Response::Answer(description("answer", LIVEKIT_ANSWER, 1)));
+    let ended = |event: &SessionEvent| matches!(event, SessionEvent::Unsubscribed { .. });
+    assert!(!call.events().iter().any(ended));
+}
