@@ -335,14 +335,20 @@ impl IceAgent {
                 if nominated {
                     tuple.heard = Some(now);
                 }
-                if !tuple.answered && current {
-                    // The triggered check (RFC 8445 section 7.3.1.4) leaves at once rather than at the next tick.
+                // The triggered check (RFC 8445 section 7.3.1.4) leaves at once rather than at the next tick, and a
+                // nomination counts at once.
+                let news = !tuple.answered || nominated && self.selected != Some(path);
+                if news && current {
                     self.current.handle_timeout(now);
                 }
             }
             Heard::Response { rtt } => {
                 self.stats.responses_in += 1;
                 tuple.answered = true;
+                if self.selected != Some(path) && current {
+                    // What this makes us nominate is told at once.
+                    self.current.handle_timeout(now);
+                }
                 self.rtt = Some(self.rtt.map_or(rtt, |old| (old * 7 + rtt) / 8));
             }
             Heard::Error | Heard::Early => {}

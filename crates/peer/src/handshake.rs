@@ -133,6 +133,7 @@ impl Peer {
                         dtls,
                     });
                     self.begin_data(now, role);
+                    self.go_along_handshake();
                 }
                 DtlsEvent::Data(packet) => {
                     if let Some(data) = &mut self.data {
@@ -147,6 +148,15 @@ impl Peer {
                     return;
                 }
             }
+        }
+    }
+
+    /// Media need not wait for a nomination, which may be lost on its way: where keys were agreed on, it gets through.
+    fn go_along_handshake(&mut self) {
+        let proven = self.handshake_path.filter(|path| self.ice.is_valid(*path));
+        if let (None, Some(path)) = (self.path, proven) {
+            self.path = Some(path);
+            self.report(PeerEvent::Path(path));
         }
     }
 

@@ -209,6 +209,7 @@ impl Peer {
         self.now = now;
         self.guarded(|peer| {
             peer.handshake_path.take_if(|known| *known == path);
+            peer.path.take_if(|known| *known == path);
             peer.ice.handle_path_closed(now, path);
             peer.drain_ice(now);
         });
@@ -307,9 +308,11 @@ impl Peer {
         while let Some(event) = self.ice.poll_event() {
             match event {
                 IceEvent::Nominated(path) => {
-                    self.path = Some(path);
+                    let moved = self.path.replace(path) != Some(path);
                     self.progress.nominated(now);
-                    self.report(PeerEvent::Path(path));
+                    if moved {
+                        self.report(PeerEvent::Path(path));
+                    }
                     self.begin_handshake(now);
                 }
                 IceEvent::PathClosed => self.path = None,

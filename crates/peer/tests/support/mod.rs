@@ -75,6 +75,26 @@ impl Side {
         side
     }
 
+    /// Takes the other ICE role than its DTLS role suggests, as where the server offers.
+    pub fn with_other_ice_role(mut self, now: Instant, seed: u64) -> Self {
+        let mut config = PeerConfig::new(
+            PeerId(1),
+            self.creds.clone(),
+            self.certificate.clone(),
+            seed,
+        );
+        config.controlling = self.role == DtlsRole::Server;
+        config.data = match self.role {
+            DtlsRole::Server => DataRole::Passive,
+            DtlsRole::Client => DataRole::Active,
+        };
+        self.peer = Peer::new(now, config);
+        self.peer
+            .add_local_address(Protocol::Udp, self.bound, self.bound)
+            .expect("usable");
+        self
+    }
+
     fn new(
         now: Instant,
         name: &str,
