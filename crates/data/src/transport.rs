@@ -269,11 +269,10 @@ impl DataTransport {
             self.stats.packets_refused += 1;
             return Err(refusal);
         }
-        // Where both sides begin, the other one answers our INIT all the same (RFC 9260 section 5.2.1), and one
-        // association is enough.
-        if self.config.role == DataRole::Active
-            && (self.association.is_none() || begins_with_init(packet))
-        {
+        if self.config.role == DataRole::Active && self.association.is_none() {
+            return Ok(());
+        }
+        if begins_with_init(packet) && self.has_begun() {
             return Ok(());
         }
         match self
@@ -294,6 +293,14 @@ impl DataTransport {
         }
         self.pump();
         Ok(())
+    }
+
+    /// Whether one more INIT is of no use. Where both sides begin, the other one answers our INIT all the same
+    /// (RFC 9260 section 5.2.1). Where the association stands, it is one that the network held up or doubled, which
+    /// RFC 9260 section 5.2.2 has do no harm and the library takes as the association's end; a restart comes with a
+    /// new DTLS connection (RFC 8831 section 6.1), never in this one.
+    fn has_begun(&self) -> bool {
+        self.config.role == DataRole::Active || self.state == State::Connected
     }
 
     /// Lets time pass.

@@ -127,3 +127,22 @@ fn a_side_that_begins_is_not_disturbed_by_another_beginning() {
         opened(&net.server_events, "_reliable").is_some()
     }));
 }
+
+#[test]
+fn a_beginning_that_comes_late_ends_nothing() {
+    let mut net = Net::new(1);
+    let init = net.client.poll_transmit().expect("INIT");
+    for _ in 0..2 {
+        assert_eq!(net.server.handle_packet(net.now, &init), Ok(()));
+    }
+    net.client
+        .open_channel(net.now, ChannelSettings::reliable("_reliable"))
+        .expect("room");
+    assert!(net.run_until(Duration::from_secs(5), |net| {
+        opened(&net.client_events, "_reliable").is_some()
+    }));
+    assert_eq!(net.server.handle_packet(net.now, &init), Ok(()));
+    net.run_for(Duration::from_secs(1));
+    assert!(net.server.is_connected());
+    assert!(!net.server_events.contains(&DataEvent::Closed));
+}

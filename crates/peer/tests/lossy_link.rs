@@ -9,7 +9,7 @@ use sluice_peer::{ChannelSettings, PeerEvent, SendOutcome, SrtpProfile};
 use sluice_wire::id::Ssrc;
 use support::{Net, Weather};
 
-const SEEDS: std::ops::Range<u64> = 1..9;
+const SEEDS: std::ops::Range<u64> = 1..33;
 
 #[test]
 fn transports_connect_and_pass_media_and_data_both_ways() {
