@@ -9,6 +9,7 @@ import { type LoadEvent, type LoadReport, type Progress, runLoad } from './load.
 import type { Measurement } from './measurement.ts';
 import { type CpuMark, coresByThread, cpuBetween, type Memory, machineCpu, markCpu, memoryOf } from './proc.ts';
 import { Sampler } from './sampler.ts';
+import { type Stays, staysBetween } from './stays.ts';
 
 export interface Bench {
   network: Network;
@@ -22,7 +23,7 @@ export interface Bench {
 
 export async function measure(kind: ServerKind, scenario: Scenario, bench: Bench): Promise<Measurement> {
   const server = await kind.start(bench.network, scenario.server, bench.signal);
-  const watch = new Watch(server.pid);
+  const watch = new Watch(server);
   try {
     await sleep(IDLE_MS, undefined, { signal: bench.signal });
     watch.idle();
@@ -33,6 +34,7 @@ export async function measure(kind: ServerKind, scenario: Scenario, bench: Bench
       participants: participants(scenario),
       load,
       ...watch.seen(load),
+      stays: await watch.stays(),
     };
   } catch (error) {
     throw new Error(`${kind.name}: ${(error as Error).message}${told(server)}`, { cause: error });
@@ -75,10 +77,13 @@ class Watch {
   readonly #machine: { before?: ReturnType<typeof machineCpu>; after?: ReturnType<typeof machineCpu> } = {};
   #threads: Record<string, number> = {};
   readonly #times = { settled: 0, measuring: 0, measured: 0 };
+  readonly #server: RunningServer;
+  readonly #metrics: { before?: Promise<string>; after?: Promise<string> } = {};
 
-  constructor(pid: number) {
-    this.#pid = pid;
-    this.#sampler = new Sampler(pid);
+  constructor(server: RunningServer) {
+    this.#server = server;
+    this.#pid = server.pid;
+    this.#sampler = new Sampler(server.pid);
   }
 
   idle(): void {
@@ -94,14 +99,33 @@ class Watch {
     if (event === 'measuring') {
       this.#cpu.measuring = markCpu(this.#pid);
       this.#machine.before = machineCpu();
+      this.#metrics.before = this.#readMetrics();
+      // Behind the reading, which needs the event loop.
+      void Promise.resolve(this.#metrics.before).then(
+        () => this.#server.block?.(),
+        () => undefined,
+      );
     }
     if (event === 'measured') {
       this.#cpu.measured = markCpu(this.#pid);
       this.#machine.after = machineCpu();
       if (this.#cpu.measuring) this.#threads = coresByThread(this.#pid, this.#cpu.measuring, this.#cpu.measured);
       this.#memory.end = memoryOf(this.#pid);
+      this.#metrics.after = this.#readMetrics();
     }
     if (event === 'settled' || event === 'measuring' || event === 'measured') this.#times[event] = this.#sampler.now();
+  }
+
+  #readMetrics(): Promise<string> | undefined {
+    const reading = this.#server.metrics?.();
+    // Whoever asks for the stays hears of a failure.
+    reading?.catch(() => undefined);
+    return reading;
+  }
+
+  async stays(): Promise<Stays | null> {
+    const { before, after } = this.#metrics;
+    return before && after ? staysBetween(await before, await after) : null;
   }
 
   /** Throws where the load left a line out. */

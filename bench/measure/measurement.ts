@@ -3,6 +3,7 @@
 import type { LoadReport } from './load.ts';
 import type { CpuSpent, Memory } from './proc.ts';
 import type { Sample } from './sampler.ts';
+import type { Stays } from './stays.ts';
 
 export interface Measurement {
   server: string;
@@ -18,6 +19,8 @@ export interface Measurement {
   /** What neither the server nor the load took of the machine while measuring; in cores. */
   others: { busyCores: number; stolenCores: number };
   load: LoadReport;
+  /** How long packets were in the server, by its own count; null where that was not asked for. */
+  stays: Stays | null;
   /** Since the server was started, with the times at which the load said so; seconds. */
   curve: { samples: Sample[]; settled: number; measuring: number; measured: number };
 }

@@ -39,7 +39,7 @@ test('what is not said has a default', () => {
     {
       seconds: 15,
       warmupSeconds: 3,
-      server: { workers: 1, sendSideBwe: false, mux: false },
+      server: { workers: 1, sendSideBwe: false, mux: false, metrics: false, maxFlushMs: 0, blockMs: 0 },
       people: { count: 2, publish: { audio: { kbps: 32, dtx: false, packetMs: 20 } }, subscribe: true },
     },
   );

@@ -67,6 +67,12 @@ const server = z.strictObject({
   sendSideBwe: z.boolean().default(false),
   /** One UDP port for all media instead of one per transport, on both servers. */
   mux: z.boolean().default(false),
+  /** Sluice's own counters are read at both ends of the window, which costs it some milliseconds. */
+  metrics: z.boolean().default(false),
+  /** The longest for which Sluice lets packets gather (`rtc.batch_io.max_flush_interval`); 0 leaves it its default. */
+  maxFlushMs: z.number().min(0).max(100).default(0),
+  /** In the middle of the window Sluice's event loop stands still for so long. */
+  blockMs: z.number().int().min(0).max(60_000).default(0),
 });
 
 export const scenarioSchema = z.strictObject({

@@ -26,6 +26,10 @@ export interface RunningServer {
   output(): string;
   /** Ends it; may be called again. */
   stop(): Promise<void>;
+  /** What its Prometheus endpoint says; where it was asked for, of servers that have one. */
+  metrics?: () => Promise<string>;
+  /** Stops its event loop for as long as the scenario says; of servers that have one. */
+  block?: () => void;
 }
 
 export interface Launch {

@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
+import { block, blockOnSignal, readMetrics } from './insight.ts';
 import { install, isBuilt } from './install.ts';
 import { freePort } from './port.ts';
 import { commonConfig, launched, livekitTarget, type ServerKind } from './server.ts';
@@ -26,10 +27,23 @@ export function sluice(say: (line: string) => void): ServerKind {
       const port = await freePort(network);
       const config = commonConfig(network, settings, port);
       Object.assign(config.rtc as object, { workers: settings.workers });
+      if (settings.maxFlushMs > 0) {
+        Object.assign(config.rtc as object, { batch_io: { max_flush_interval: `${settings.maxFlushMs}ms` } });
+      }
       // All clients come from one address.
       config.limit = { connections_per_ip: 100_000 };
-      const child = network.spawn('server', process.execPath, [copy.main, '--config-body', stringify(config)]);
-      return launched({ name: 'Sluice', child, port, target: livekitTarget(network, port) }, signal);
+      const metricsPort = settings.metrics ? await freePort(network) : 0;
+      if (settings.metrics) config.prometheus = { port: metricsPort };
+      const env =
+        settings.blockMs > 0 ? { ...process.env, NODE_OPTIONS: blockOnSignal(settings.blockMs) } : process.env;
+      const args = [copy.main, '--config-body', stringify(config)];
+      const child = network.spawn('server', process.execPath, args, { env });
+      const server = await launched({ name: 'Sluice', child, port, target: livekitTarget(network, port) }, signal);
+      return {
+        ...server,
+        ...(settings.metrics ? { metrics: () => readMetrics(network, metricsPort) } : {}),
+        ...(settings.blockMs > 0 ? { block: () => block(child) } : {}),
+      };
     },
     close: () => copy.remove(),
   };

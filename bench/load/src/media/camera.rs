@@ -205,6 +205,10 @@ impl Camera {
                 let mut head = [0; vp9::MAX_LEN];
                 let len = vp9::write(place, &sizes, &mut head);
                 fill(&mut self.payload, &head[..len], bytes);
+                if place.begins {
+                    // Above the lowest layer, a key picture's frames build on the one below.
+                    self.payload[len] = vp9::frame_header(key && at == 0);
+                }
                 let mut frame = Frame {
                     timestamp,
                     marker: place.ends && place.top,

@@ -56,6 +56,12 @@ pub fn write(place: Vp9Place, sizes: &[(u16, u16)], out: &mut [u8; MAX_LEN]) -> 
     len
 }
 
+/// The first byte of a frame: marker, profile 0, its type, shown (VP9 bitstream specification, section 6.2). Servers tell
+/// key frames by it.
+pub fn frame_header(key: bool) -> u8 {
+    if key { 0x82 } else { 0x86 }
+}
+
 /// With sizes of three layers.
 pub const MAX_LEN: usize = 6 + 3 * 4;
 
