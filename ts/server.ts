@@ -33,6 +33,7 @@ import { type Certificate, type CertificateSource, checkPair, readPair } from '.
 import { CertificateFiles } from './lib/certificate-files.ts';
 import { newNodeId } from './lib/guid.ts';
 import type { NodeId } from './lib/ids.ts';
+import { inTurn, type Step, wakefulClock } from './lib/in-turn.ts';
 import { MdnsResolver } from './lib/mdns.ts';
 import { urlHost } from './lib/url-host.ts';
 import type { Log } from './log/log.ts';
@@ -188,19 +189,22 @@ class SluiceServer implements Server {
   }
 
   async #close(): Promise<void> {
-    for (const files of this.#certificates) files.close();
-    this.#drain.close();
-    await this.#nodeRoot.node.setState('shuttingDown');
-    await this.#fleet.stop();
-    await this.#rooms.close();
-    await this.#agents.close();
-    await this.#workers?.close();
-    await this.#http.close(HTTP_GRACE_MS);
-    await this.#metrics?.close();
-    await this.#mdns?.close();
-    await this.#engine.close();
-    await this.#nodeRoot.stop();
-    await this.#links.close();
+    const steps: Step[] = [
+      { name: 'certificates', run: () => this.#certificates.forEach((files) => void files.close()) },
+      { name: 'drain', run: () => this.#drain.close() },
+      { name: 'node state', run: () => this.#nodeRoot.node.setState('shuttingDown') },
+      { name: 'fleet', run: () => this.#fleet.stop() },
+      { name: 'rooms', run: () => this.#rooms.close() },
+      { name: 'agents', run: () => this.#agents.close() },
+      { name: 'workers', run: () => this.#workers?.close() },
+      { name: 'HTTP', run: () => this.#http.close(HTTP_GRACE_MS) },
+      { name: 'metrics', run: () => this.#metrics?.close() },
+      { name: 'mDNS', run: () => this.#mdns?.close() },
+      { name: 'engine', run: () => this.#engine.close() },
+      { name: 'node', run: () => this.#nodeRoot.stop() },
+      { name: 'links', run: () => this.#links.close() },
+    ];
+    await inTurn(steps, { limit: END_STEP_MS, clock: wakefulClock, log: this.#log });
     this.addresses.length = 0;
   }
 
@@ -492,5 +496,7 @@ const LIVEKIT_VERSION = '1.13.5';
 const PROTOCOL = 17;
 const AGENT_PROTOCOL = 1;
 const HTTP_GRACE_MS = 5000;
+/** Longer than any part needs to end, its own limits included: nobody waits for one that hangs. */
+const END_STEP_MS = 10_000;
 /** Signals that a client has not taken: beyond this it has stalled, and may come back with a fresh connection. */
 const MAX_SOCKET_BUFFER_BYTES = 16 * 1024 * 1024;

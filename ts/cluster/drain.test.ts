@@ -5,7 +5,7 @@ import type { RoomName } from '../lib/ids.ts';
 import { settle, VirtualClock } from '../room/testing/virtual-clock.ts';
 import { Drain } from './drain.ts';
 
-function setUp(parts: { deadline?: number; others?: boolean; participants?: number } = {}) {
+function setUp(parts: { deadline?: number; others?: boolean; participants?: number; stuck?: boolean } = {}) {
   const clock = new VirtualClock();
   const said: string[] = [];
   const totals = { rooms: 1, participants: parts.participants ?? 2 };
@@ -27,6 +27,10 @@ function setUp(parts: { deadline?: number; others?: boolean; participants?: numb
         }
       },
       handOver: async (room) => {
+        if (parts.stuck) {
+          said.push(`handing over ${room}`);
+          await new Promise(() => {});
+        }
         said.push(`handed over ${room}`);
         totals.rooms = 0;
         totals.participants = 0;
@@ -65,6 +69,17 @@ describe('draining', () => {
     await clock.advance(1000);
     await finished;
     assert.equal(said.at(-1), 'handed over r');
+  });
+
+  it('does not wait for a room that can not be handed over', async () => {
+    const { clock, drain, said, totals } = setUp({ deadline: 10_000, stuck: true });
+    const finished = drain.finish();
+    await settle();
+    await clock.advance(19_000);
+    assert.deepEqual([said.at(-1), drain.status.state], ['handing over r', 'draining']);
+    await clock.advance(1_000);
+    await finished;
+    assert.deepEqual([drain.status.state, totals.rooms, clock.pending], ['done', 1, 0]);
   });
 
   it('leaves rooms where they are when there is no other node', async () => {

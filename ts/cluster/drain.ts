@@ -163,18 +163,35 @@ export class Drain {
 
   /** Without another node nobody would be there to come back to: closing tells participants so. */
   async #timeIsUp(): Promise<void> {
-    const { rooms, log } = this.#parts;
+    const { log } = this.#parts;
     this.#handingOver = true;
     try {
       const others = await this.#othersServe();
       log.warn({ ...this.status, others }, 'time to drain is up');
       if (others && this.#state.name === 'draining') {
-        await Promise.all([...rooms.hosted()].map((room) => rooms.handOver(room)));
+        await this.#handOver();
       }
     } finally {
       this.#handingOver = false;
       if (this.#state.name === 'draining') this.#done();
     }
+  }
+
+  /** Whoever does not get out in time is told to come back when the server ends. */
+  async #handOver(): Promise<void> {
+    const { rooms, clock, log } = this.#parts;
+    const left = new Set(rooms.hosted());
+    const all = Promise.all([...left].map((room) => rooms.handOver(room).then(() => left.delete(room))));
+    let timer: Timer | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = clock.after(HAND_OVER_MS, resolve);
+    });
+    try {
+      await Promise.race([all, late]);
+    } finally {
+      timer?.cancel();
+    }
+    if (left.size > 0) log.warn({ rooms: [...left] }, 'rooms are not handed over in time');
   }
 
   #stopTimers(): void {
@@ -189,3 +206,5 @@ export class Drain {
 }
 
 const POLL_MS = 250;
+/** A room is handed over in a fraction of a second; one that hangs does not hold the others, nor the end of the process. */
+const HAND_OVER_MS = 10_000;
