@@ -7,6 +7,7 @@ import { createJoinToken, generateKeys, printPorts, printVerboseHelp } from './c
 import { addFlags, type Flags, loadFromFlags } from './config/flags.ts';
 import { ConfigError } from './config/load.ts';
 import { type Settled, settle } from './config/settle.ts';
+import { holdYoungGeneration } from './young-generation.ts';
 
 const print = (line: string) => process.stdout.write(`${line}\n`);
 
@@ -21,6 +22,7 @@ function settleFlags(flags: Flags, keysNeeded = true): Settled {
 
 async function serve(flags: Flags): Promise<void> {
   const { config, notices } = settleFlags(flags);
+  holdYoungGeneration();
   const { createLog } = await import('./log/log.ts');
   const { createServer } = await import('./server.ts');
   const log = createLog(config);
