@@ -89,6 +89,8 @@ struct Thread {
     receive_drops: Option<ReceiveDrops>,
     /// True where the turn left something behind because it had done enough.
     saturated: bool,
+    /// True where the next packets were there within a tick of the last.
+    steady: bool,
     events: mio::Events,
 }
 
@@ -139,6 +141,7 @@ impl Thread {
             timings: Timings::default(),
             receive_drops: (seat.worker.id == WorkerId(0)).then(ReceiveDrops::new),
             saturated: false,
+            steady: false,
             events: mio::Events::with_capacity(MAX_POLL_EVENTS),
             seat,
         }
@@ -191,20 +194,21 @@ impl Thread {
         // 5. Fan-out: all packets of the turn per subscriber, so that trains form; and first to the other
         //    workers, which then fan out at the same time as we do. A few subscribers at a time, whose packets
         //    leave while they are in the cache.
+        let mut counted = sent_before;
         while self.world.flush_some(now) {
             self.pass_links();
             self.transmit(now);
+            counted = self.count_sends(now, counted);
         }
         self.pass_links();
         self.transmit(now);
 
         // 6. What lets sends gather passes them on: nothing below is as urgent.
         self.end_sends(now);
-        let sent = self.sent() - sent_before;
+        let sent = self.count_sends(now, counted) - sent_before;
         let moved = hops + datagrams + messages + relayed + sent;
         if moved > 0 {
-            self.timings
-                .handle_turn(now.elapsed(), self.gather.wait(), sent);
+            self.timings.handle_turn(now.elapsed());
         }
 
         // 7. Reports last: the control plane counts in milliseconds.
@@ -214,12 +218,24 @@ impl Thread {
         moved
     }
 
+    /// Notes how long what left since `counted` sends was here; returns how many there are by now.
+    fn count_sends(&mut self, turn_start: Instant, counted: u64) -> u64 {
+        let sent = self.sent();
+        if sent > counted {
+            let stayed = turn_start.elapsed() + self.gather.wait();
+            self.timings.handle_sends(stayed, sent - counted);
+        }
+        sent
+    }
+
     fn sent(&self) -> u64 {
         let relayed = self.seat.relay.as_ref().map_or(0, |relay| relay.sent);
         self.seat.sockets.counters.sent + self.seat.tcp.sent + relayed
     }
 
-    /// Sleeps until something comes in or is due; a busy worker lets arrivals gather first.
+    /// Sleeps until something comes in or is due; a busy worker lets arrivals gather. Going to sleep and waking up costs
+    /// what a packet costs, so a burst that comes out of silence is waited for once, and the next one of a steady
+    /// stream only as long as a tick takes.
     fn rest(&mut self, turn_start: Instant, outbox: &Outbox) {
         if self.saturated {
             // There is no time to rest: only look at what else is there.
@@ -227,7 +243,9 @@ impl Thread {
             return;
         }
         let tick = self.gather.wait();
-        sleep_until(turn_start + tick);
+        if self.steady {
+            sleep_until(turn_start + tick);
+        }
         let due = self.next_deadline(turn_start, outbox);
         let now = Instant::now();
         let patience = due.map_or(MAX_SLEEP, |due| due.saturating_duration_since(now));
@@ -246,9 +264,14 @@ impl Thread {
         self.seat.sleeper.get_up();
         let woken = Instant::now();
         let slept = woken.saturating_duration_since(now) > tick;
-        if !tick.is_zero() && slept && self.has_work() {
-            // The first packet of a burst: give the others the time of a tick.
-            sleep_until(woken + tick);
+        self.steady = !slept && !tick.is_zero();
+        if tick.is_zero() || !self.has_work() {
+            return;
+        }
+        // The first packet of a burst: give the others the time of a tick.
+        let gathered = if slept { woken } else { turn_start } + tick;
+        if gathered > woken {
+            sleep_until(gathered);
             self.look(Duration::ZERO);
         }
     }

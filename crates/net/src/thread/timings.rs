@@ -10,14 +10,15 @@ pub struct Timings {
 }
 
 impl Timings {
-    /// A turn that moved something took `turn`; before it arrivals had gathered for `gathered`, and it sent `sent`
-    /// packets. Each is counted with the longest that it can have been here: a packet that came just before the turn
-    /// stayed shorter.
-    pub fn handle_turn(&mut self, turn: Duration, gathered: Duration, sent: u64) {
+    /// A turn that moved something took so long.
+    pub fn handle_turn(&mut self, turn: Duration) {
         self.turns.add(turn, 1);
-        if sent > 0 {
-            self.forwards.add(turn + gathered, sent);
-        }
+    }
+
+    /// So many packets left at once. Each is counted with the longest that it can have been here, from before the
+    /// gathering to the end of its part of the turn: a packet that came just before the turn stayed shorter.
+    pub fn handle_sends(&mut self, stayed: Duration, packets: u64) {
+        self.forwards.add(stayed, packets);
     }
 
     /// Every counter with its name.
@@ -73,9 +74,11 @@ mod tests {
     #[test]
     fn buckets_hold_what_is_at_most_their_bound() {
         let mut timings = Timings::default();
-        timings.handle_turn(Duration::from_micros(40), Duration::from_micros(10), 3);
-        timings.handle_turn(Duration::from_micros(70), Duration::ZERO, 0);
-        timings.handle_turn(Duration::from_secs(1), Duration::ZERO, 2);
+        for turn in [40, 70, 1_000_000] {
+            timings.handle_turn(Duration::from_micros(turn));
+        }
+        timings.handle_sends(Duration::from_micros(50), 3);
+        timings.handle_sends(Duration::from_secs(1), 2);
         let told: std::collections::HashMap<_, _> = timings.counters().collect();
         let of = |name: &str| told.get(name).copied();
         assert_eq!(of("turn_ns_le_50000"), Some(1));
