@@ -36,6 +36,7 @@ export function measurement(special: Special = {}): Measurement {
     cpu: { joining: spent, window: spent },
     threads: { worker: cpuSeconds / 20, other: 0.001 },
     others: { busyCores: otherCores, stolenCores: 0 },
+    stays: null,
     load: {
       seconds: 10,
       streams: 100,

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { ParticipantInfo_Kind as Kind, RoomAgentDispatch } from '@livekit/protocol';
-import { dispose } from '@livekit/rtc-node';
+import { dispose } from '../e2e/support/sdk.ts';
 import { freshRoom, KEY, SECRET } from '../e2e/support/server.ts';
 import { Client } from './support/client.ts';
 import { Cluster } from './support/cluster.ts';

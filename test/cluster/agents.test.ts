@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { JobType, ParticipantInfo_Kind as Kind } from '@livekit/protocol';
-import { dispose } from '@livekit/rtc-node';
+import { dispose } from '../e2e/support/sdk.ts';
 import { freshRoom } from '../e2e/support/server.ts';
 import { connect, v1 } from '../e2e/support/signal.ts';
 import { Client } from './support/client.ts';

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { dispose } from '@livekit/rtc-node';
 import { AccessToken } from 'livekit-server-sdk';
+import { dispose } from '../e2e/support/sdk.ts';
 import { freshRoom, KEY, SECRET } from '../e2e/support/server.ts';
 import { Balancer } from './support/balancer.ts';
 import { Client, Pair } from './support/client.ts';

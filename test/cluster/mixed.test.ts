@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { JobType } from '@livekit/protocol';
-import { dispose } from '@livekit/rtc-node';
+import { dispose } from '../e2e/support/sdk.ts';
 import { freshRoom, joinToken } from '../e2e/support/server.ts';
 import { connect, v0, v1 } from '../e2e/support/signal.ts';
 import { Client, Pair, WAYS } from './support/client.ts';

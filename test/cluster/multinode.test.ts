@@ -3,9 +3,10 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { RequestResponse_Reason as Reason, SignalRequest } from '@livekit/protocol';
-import { dispose, TrackSource } from '@livekit/rtc-node';
+import { TrackSource } from '@livekit/rtc-node';
 import { decodeJwt, type JWTPayload, jwtVerify } from 'jose';
 import { TestBrowser } from '../e2e/support/browser.ts';
+import { dispose } from '../e2e/support/sdk.ts';
 import { freshRoom, joinToken, SECRET } from '../e2e/support/server.ts';
 import { connect, type SignalClient, v0, v1 } from '../e2e/support/signal.ts';
 import { Client, WAYS } from './support/client.ts';

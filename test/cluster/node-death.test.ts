@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { dispose } from '@livekit/rtc-node';
 import { TestBrowser } from '../e2e/support/browser.ts';
+import { dispose } from '../e2e/support/sdk.ts';
 import { freshRoom, joinToken } from '../e2e/support/server.ts';
 import { Balancer } from './support/balancer.ts';
 import { Pair } from './support/client.ts';

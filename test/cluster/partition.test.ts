@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { after, before, test } from 'node:test';
-import { dispose } from '@livekit/rtc-node';
+import { dispose } from '../e2e/support/sdk.ts';
 import { freshRoom } from '../e2e/support/server.ts';
 import { Client, Pair } from './support/client.ts';
 import { Cluster } from './support/cluster.ts';

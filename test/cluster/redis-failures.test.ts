@@ -6,8 +6,8 @@
 
 import assert from 'node:assert/strict';
 import { after, before, type TestContext, test } from 'node:test';
-import { dispose } from '@livekit/rtc-node';
 import { startCluster, startSentinel } from '../../ts/redis/testing/redis.ts';
+import { dispose } from '../e2e/support/sdk.ts';
 import { freshRoom } from '../e2e/support/server.ts';
 import { Client, Pair } from './support/client.ts';
 import { Cluster } from './support/cluster.ts';

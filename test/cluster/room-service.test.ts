@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { dispose, TrackSource } from '@livekit/rtc-node';
+import { TrackSource } from '@livekit/rtc-node';
+import { dispose } from '../e2e/support/sdk.ts';
 import { freshRoom } from '../e2e/support/server.ts';
 import { Client, WAYS } from './support/client.ts';
 import { Cluster } from './support/cluster.ts';

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Room as RoomMessage } from '@livekit/protocol';
-import { dispose } from '@livekit/rtc-node';
 import { AccessToken } from 'livekit-server-sdk';
+import { dispose } from '../e2e/support/sdk.ts';
 import { freshRoom, KEY, SECRET } from '../e2e/support/server.ts';
 import { Client } from './support/client.ts';
 import { Cluster } from './support/cluster.ts';

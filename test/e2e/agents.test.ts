@@ -4,12 +4,12 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import { JobType, RegisterWorkerRequest, RoomAgentDispatch, WorkerMessage } from '@livekit/protocol';
-import { dispose } from '@livekit/rtc-node';
 import { AccessToken, AgentDispatchClient } from 'livekit-server-sdk';
 import { WebSocket } from 'ws';
 import { Client } from '../cluster/support/client.ts';
 import { until } from '../cluster/support/fleet.ts';
 import { Worker } from '../cluster/support/worker.ts';
+import { dispose } from './support/sdk.ts';
 import { freshRoom, joinToken, KEY, SECRET, startServer, type TestServer } from './support/server.ts';
 
 /** Released livekit-servers have no limit of messages of workers. */

@@ -4,7 +4,6 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
-  dispose,
   LocalVideoTrack,
   type RemoteTrack,
   Room,
@@ -16,6 +15,7 @@ import {
   VideoSource,
   VideoStream,
 } from '@livekit/rtc-node';
+import { disconnect, dispose } from './support/sdk.ts';
 import { freshRoom, joinToken, startServer, type TestServer } from './support/server.ts';
 
 /** Asleep rather than busy: what is measured is the waiting, not a core that is taken away. */
@@ -124,7 +124,7 @@ test('an event loop that stands still for 5 s delays no picture', async (context
   assert.ok(Math.max(...gaps) < 500, figures);
 
   show.stop();
-  await alice.disconnect();
-  await bob.disconnect();
+  await disconnect(alice);
+  await disconnect(bob);
   await Promise.race([reading, sleep(2000)]);
 });

@@ -6,7 +6,6 @@ import {
   AudioFrame,
   AudioSource,
   AudioStream,
-  dispose,
   LocalAudioTrack,
   LocalVideoTrack,
   type RemoteTrack,
@@ -21,6 +20,7 @@ import {
   VideoStream,
 } from '@livekit/rtc-node';
 import { TestBrowser } from './support/browser.ts';
+import { disconnect, dispose } from './support/sdk.ts';
 import { freshRoom, joinToken, startServer, type TestServer } from './support/server.ts';
 
 let server: TestServer;
@@ -119,7 +119,7 @@ test('pictures pass from rtc-node to rtc-node with their content', async () => {
     if (greens.size >= 5) break;
   }
   show.stop();
-  await Promise.all([alice.disconnect(), bob.disconnect()]);
+  await Promise.all([disconnect(alice), disconnect(bob)]);
 });
 
 test('sound passes from rtc-node to rtc-node with its frequency', async () => {
@@ -136,7 +136,7 @@ test('sound passes from rtc-node to rtc-node with its frequency', async () => {
   }
   assert.ok(Math.abs(heard - 600) < 120, `600 Hz, not ${heard}`);
   await stop();
-  await Promise.all([alice.disconnect(), bob.disconnect()]);
+  await Promise.all([disconnect(alice), disconnect(bob)]);
 });
 
 function frequencyOf(frame: AudioFrame): number {
@@ -178,7 +178,7 @@ test('data, text streams, byte streams and RPC pass between rtc-node clients', a
     payload: 'z'.repeat(10_000),
   });
   assert.equal(answer, 'Z'.repeat(10_000));
-  await Promise.all([alice.disconnect(), bob.disconnect()]);
+  await Promise.all([disconnect(alice), disconnect(bob)]);
 });
 
 test('a browser and rtc-node see and hear each other', async () => {
@@ -201,6 +201,6 @@ test('a browser and rtc-node see and hear each other', async () => {
   }
   show.stop();
   await stop();
-  await node.disconnect();
+  await disconnect(node);
   await browser.close();
 });

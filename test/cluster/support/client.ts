@@ -17,6 +17,7 @@ import {
   VideoStream,
 } from '@livekit/rtc-node';
 import type { VideoGrant } from 'livekit-server-sdk';
+import { disconnect } from '../../e2e/support/sdk.ts';
 import { joinToken } from '../../e2e/support/server.ts';
 import { atEnd } from './endings.ts';
 import { until } from './fleet.ts';
@@ -147,7 +148,7 @@ export class Client {
   async leave(): Promise<void> {
     this.#forget();
     for (const camera of this.#cameras.splice(0)) clearInterval(camera);
-    await this.room.disconnect();
+    await disconnect(this.room);
   }
 
   #record(): void {
