@@ -1,13 +1,14 @@
 #!/usr/bin/env node
 /** The command line: flags → config → server → signals → end. The only file that ends the process. */
 
+import './small-heap.ts';
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { createJoinToken, generateKeys, printPorts, printVerboseHelp } from './commands.ts';
 import { addFlags, type Flags, loadFromFlags } from './config/flags.ts';
 import { ConfigError } from './config/load.ts';
 import { type Settled, settle } from './config/settle.ts';
-import { holdYoungGeneration } from './young-generation.ts';
+import { collectGarbage } from './heap.ts';
 
 const print = (line: string) => process.stdout.write(`${line}\n`);
 
@@ -22,7 +23,6 @@ function settleFlags(flags: Flags, keysNeeded = true): Settled {
 
 async function serve(flags: Flags): Promise<void> {
   const { config, notices } = settleFlags(flags);
-  holdYoungGeneration();
   const { createLog } = await import('./log/log.ts');
   const { createServer } = await import('./server.ts');
   const log = createLog(config);
@@ -33,6 +33,7 @@ async function serve(flags: Flags): Promise<void> {
   if (!config.development) process.on('SIGHUP', () => server.reload(checkConfig(flags, log)));
   const ended = waitForSignals(server, log, config.development);
   await server.start();
+  collectGarbage();
   await ended;
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { getHeapSpaceStatistics } from 'node:v8';
-import { holdYoungGeneration } from './young-generation.ts';
+import { collectGarbage, holdYoungGeneration } from './heap.ts';
 
 function youngBytes(): number {
   return getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space')?.space_size ?? Number.NaN;
@@ -22,4 +22,13 @@ test('a young generation that is held does not grow', () => {
   const before = youngBytes();
   assert.equal(allocate(), 20_000);
   assert.ok(youngBytes() <= before, `${before} bytes before, ${youngBytes()} after`);
+});
+
+test('what nobody holds is collected', () => {
+  const lost = new WeakRef(new ArrayBuffer(50_000_000));
+  // A WeakRef holds what it refers to until the end of the turn in which it was made.
+  return new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
+    collectGarbage();
+    assert.equal(lost.deref(), undefined);
+  });
 });
