@@ -5,8 +5,8 @@ import { createServer } from 'node:net';
 import type { Network } from './network.ts';
 
 /** In a namespace of its own it is the usual one; on loopback any that is free. */
-export async function freePort(network: Network): Promise<number> {
-  if (network.kind === 'veth') return 7880;
+export async function freePort(network: Network, usual = 7880): Promise<number> {
+  if (network.kind === 'veth') return usual;
   const probe = createServer().listen(0, network.host);
   await once(probe, 'listening');
   const address = probe.address();

@@ -32,7 +32,7 @@ export function sluice(say: (line: string) => void): ServerKind {
       }
       // All clients come from one address.
       config.limit = { connections_per_ip: 100_000 };
-      const metricsPort = settings.metrics ? await freePort(network) : 0;
+      const metricsPort = settings.metrics ? await freePort(network, 6789) : 0;
       if (settings.metrics) config.prometheus = { port: metricsPort };
       const env =
         settings.blockMs > 0 ? { ...process.env, NODE_OPTIONS: blockOnSignal(settings.blockMs) } : process.env;

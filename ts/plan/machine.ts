@@ -1,7 +1,7 @@
 /** What one machine of a size can carry, and what a room takes of it. */
 
 import type { Figure, Profile } from './profile.ts';
-import { type Layout, people, trafficOf } from './traffic.ts';
+import { type Flow, type Layout, people, sumFlows, trafficOf } from './traffic.ts';
 import type { RoomKind } from './workload.ts';
 
 /** The machines that are planned for. */
@@ -37,8 +37,8 @@ export function demandOf(
 ): Demand {
   const traffic = trafficOf(kind, layout);
   const persons = people(kind);
-  const microseconds =
-    traffic.videoOut.packets * profile.videoUs[belief] + traffic.audioOut.packets * profile.audioUs[belief];
+  const { videoIn, videoOut, audioIn, audioOut } = traffic;
+  const microseconds = cpuOf(sumFlows([videoIn, videoOut, audioIn, audioOut]), profile, belief);
   const joining = (persons * profile.joinMs[belief]) / 1000 / joinSeconds;
   return {
     cpu: microseconds / 1e6 + joining,
@@ -48,6 +48,16 @@ export function demandOf(
     'udp ports': persons * TRANSPORTS,
     'file descriptors': persons * (TRANSPORTS + 1),
   };
+}
+
+/**
+ * Microseconds. The first packet of a train costs what one by itself does, as in the profile's audio, and those behind it
+ * what brings a train of the profile's video to its cost. A packet in is taken to cost what one out does.
+ */
+function cpuOf({ packets, trains }: Flow, profile: Profile, belief: Belief): number {
+  const [single, inTrain] = [profile.audioUs[belief], profile.videoUs[belief]];
+  const behind = Math.max(0, (PROFILE_TRAIN * inTrain - single) / (PROFILE_TRAIN - 1));
+  return trains * single + (packets - trains) * behind;
 }
 
 /** What is left for rooms, `headroom` (0 to 1) kept free. */
@@ -75,6 +85,8 @@ export function add(a: Demand, b: Demand, times = 1): Demand {
 
 export const NO_DEMAND = Object.fromEntries(RESOURCES.map((one) => [one, 0])) as unknown as Demand;
 
+/** Packets of a frame in the stream that profiles are measured with: 1.5 Mbit/s, 30 frames a second. */
+const PROFILE_TRAIN = 6;
 /** Two peer connections each; the single peer connection mode takes one. */
 const TRANSPORTS = 2;
 /** Libraries, listeners, logs. */

@@ -15,6 +15,8 @@ export interface Traffic {
 
 export interface Flow {
   readonly packets: number;
+  /** Frames: the packets of one arrive, and leave, together. Of audio each packet is one. */
+  readonly trains: number;
   /** On the wire: with RTP, SRTP, UDP and IP headers. */
   readonly bits: number;
 }
@@ -51,11 +53,18 @@ export function people({ publishers, viewers }: RoomKind): number {
 }
 
 export function sumFlows(flows: readonly Flow[]): Flow {
-  return flows.reduce((sum, flow) => ({ packets: sum.packets + flow.packets, bits: sum.bits + flow.bits }), NOTHING);
+  return flows.reduce(
+    (sum, flow) => ({
+      packets: sum.packets + flow.packets,
+      trains: sum.trains + flow.trains,
+      bits: sum.bits + flow.bits,
+    }),
+    NOTHING,
+  );
 }
 
 export function scale(flow: Flow, times: number): Flow {
-  return { packets: flow.packets * times, bits: flow.bits * times };
+  return { packets: flow.packets * times, trains: flow.trains * times, bits: flow.bits * times };
 }
 
 /** Streams that one person receives when `shown` others show their cameras. */
@@ -80,12 +89,12 @@ function videoFlow(kbps: number, lines: PictureLines): Flow {
   const frames = lines <= 180 ? 20 : 30;
   const perFrame = Math.max(1, Math.ceil((kbps * 1000) / 8 / frames / PAYLOAD_BYTES));
   const packets = perFrame * frames;
-  return { packets, bits: kbps * 1000 + packets * OVERHEAD_BYTES * 8 };
+  return { packets, trains: frames, bits: kbps * 1000 + packets * OVERHEAD_BYTES * 8 };
 }
 
 function spokenBy(speaking: number): Flow {
   const packets = 50;
-  return scale({ packets, bits: AUDIO_KBPS * 1000 + packets * OVERHEAD_BYTES * 8 }, speaking);
+  return scale({ packets, trains: packets, bits: AUDIO_KBPS * 1000 + packets * OVERHEAD_BYTES * 8 }, speaking);
 }
 
 /** How many hear one publisher. */
@@ -93,14 +102,14 @@ function heardBy(publishers: number, viewers: number): number {
   return publishers - 1 + viewers;
 }
 
-const NOTHING: Flow = { packets: 0, bits: 0 };
+const NOTHING: Flow = { packets: 0, trains: 0, bits: 0 };
 /** RTP with extensions 24, SRTP tag 16, UDP 8, IPv4 20. */
 const OVERHEAD_BYTES = 68;
 const PAYLOAD_BYTES = 1_100;
 /** LiveKit's clients: speech with RED off. */
 const AUDIO_KBPS = 32;
 /** Opus with DTX: a packet every 400 ms. */
-const SILENT: Flow = { packets: 2.5, bits: 2.5 * (OVERHEAD_BYTES + 10) * 8 };
+const SILENT: Flow = { packets: 2.5, trains: 2.5, bits: 2.5 * (OVERHEAD_BYTES + 10) * 8 };
 /** More cameras than that nobody shows at once; adaptive streams pause the others. */
 const MOST_TILES = 25;
 /** Presets of LiveKit's client SDKs, kilobits per second. */

@@ -169,6 +169,8 @@ impl Crowd {
         for at in 0..self.clients.len() {
             self.look_after(at, Instant::now(), |client, around| {
                 client.session().leave();
+                // Whatever the server ends now, it ends because of that.
+                client.ended = true;
                 client.handle_signal(around);
             });
         }
@@ -366,6 +368,8 @@ impl Crowd {
             let (group, expected) = (self.clients[at].group, self.clients[at].expected);
             self.look_after(at, now, |client, around| {
                 client.session().leave();
+                // Whatever the server ends now, it ends because of that.
+                client.ended = true;
                 client.handle_signal(around);
             });
             let number =

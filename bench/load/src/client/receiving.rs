@@ -137,11 +137,11 @@ impl Client {
                         note(&mut around.seen.data_delay, age);
                     }
                 }
-                PeerEvent::Closed { .. } if !self.ended => {
+                PeerEvent::Closed { detail, .. } if !self.ended => {
                     *around
                         .seen
                         .failed
-                        .entry("transport closed".to_owned())
+                        .entry(format!("transport closed: {detail}"))
                         .or_default() += 1;
                     self.ended = true;
                 }
