@@ -38,6 +38,7 @@ fn an_idle_transport_is_small() {
     assert!(each <= BUDGET, "{each} bytes a transport");
 }
 
-/// ICE with one pair, DTLS keys, SRTP both ways, SCTP with two channels: 29,500 bytes when this was written, of which
-/// the libraries have all but 3,000.
-const BUDGET: usize = 31_000;
+/// ICE with one pair, DTLS keys, SRTP both ways, SCTP with two channels: 29,500 bytes when this was written, of which the
+/// libraries have all but 3,000. 34,400 where the whole workspace is tested, which turns on features of libraries that
+/// the server is built without.
+const BUDGET: usize = 36_000;
