@@ -59,6 +59,10 @@ class Host implements NegotiationHost {
   matchPublication(section: OfferedSection): PublicationMatch | undefined {
     return this.matches(section);
   }
+  awaits = false;
+  awaitsPublication(): boolean {
+    return this.awaits;
+  }
   onPublished(source: UpTrackRef): void {
     this.published.push(source);
   }
@@ -340,6 +344,27 @@ test('sections are asked for again where the requirement was lost with its signa
     [0, 1],
     [0, 1],
   ]);
+});
+
+test('a track that was announced and that no offer brings is asked for, once', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const { host, negotiation } = setup({ singlePc: true });
+  negotiation.start();
+  host.awaits = true;
+  negotiation.rematch();
+  await negotiation.handleOffer(fixture('chromium-single'), 1);
+  context.mock.timers.tick(990);
+  assert.deepEqual(host.requirements, []);
+  context.mock.timers.tick(20);
+  context.mock.timers.tick(10);
+  assert.deepEqual(host.requirements, [[0, 0]]);
+  await negotiation.handleOffer(fixture('chromium-single'), 2);
+  context.mock.timers.tick(5_000);
+  assert.equal(host.requirements.length, 1);
+  negotiation.rematch();
+  host.awaits = false;
+  context.mock.timers.tick(5_000);
+  assert.equal(host.requirements.length, 1);
 });
 
 test('an unsubscribed section is offered again and serves the next subscription', async (context) => {

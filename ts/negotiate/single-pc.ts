@@ -40,6 +40,8 @@ export class SinglePc implements Negotiation {
   #answered = false;
   #started = false;
   readonly #debounce = new Debounce(NEGOTIATION_DELAY_MS, () => this.#require());
+  /** Runs from when a track was announced. */
+  readonly #overdue = new Debounce(PUBLICATION_PATIENCE_MS, () => this.#remind());
 
   constructor(engine: MediaEngine, host: NegotiationHost, options: NegotiationOptions) {
     this.#engine = engine;
@@ -179,6 +181,16 @@ export class SinglePc implements Negotiation {
 
   rematch(): void {
     this.#receive.apply(true);
+    this.#overdue.request();
+  }
+
+  /**
+   * A track was announced and no offer has brought it: native SDKs that publish while they take a track away, as after a
+   * reconnection, now and then offer just before they add the new one, and never again. Once per track, since clients may
+   * announce what they never send.
+   */
+  #remind(): void {
+    if (this.#host.awaitsPublication() && !this.#transport.closed && this.#answered) this.#debounce.request();
   }
 
   restartIce(): boolean {
@@ -190,11 +202,15 @@ export class SinglePc implements Negotiation {
 
   close(): void {
     this.#debounce.cancel();
+    this.#overdue.cancel();
     for (const sender of [...this.#held.values(), ...this.#waiting]) sender.close();
     this.#receive.close();
     this.#transport.close();
   }
 }
+
+/** Clients offer a track within milliseconds of being told that it is published, or never. */
+const PUBLICATION_PATIENCE_MS = 1_000;
 
 /** A section on which the client only receives: free for us to send on. */
 function isReceiver(section: Section): section is MediaSection {

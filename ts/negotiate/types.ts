@@ -118,6 +118,8 @@ export interface NegotiationHost {
 
   /** Which track a section carries; undefined while no `add_track` matches (the section stays inactive). */
   matchPublication(section: OfferedSection): PublicationMatch | undefined;
+  /** Whether tracks were announced that no offered section carries yet. */
+  awaitsPublication(): boolean;
   /** A section is answered: packets may come (sent again when its payloads change). */
   onPublished(source: UpTrackRef): void;
   /** The client stopped sending on a section. */

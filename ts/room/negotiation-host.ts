@@ -31,6 +31,7 @@ export function negotiationHost(member: NegotiatedParts): NegotiationHost {
       }),
 
     matchPublication: (section) => publications.match(section),
+    awaitsPublication: () => publications.awaited,
     onPublished: (source) => publications.started(source),
     onUnpublished: (source) => publications.stopped(source),
 

@@ -145,6 +145,11 @@ export class Publications {
     this.#setup.observer.announced();
   }
 
+  /** Whether tracks are announced that no section of an offer carries yet. */
+  get awaited(): boolean {
+    return this.#pending.size > 0;
+  }
+
   /** Which track a section of the client's offer carries; remembers the id the offer calls it by. */
   match(section: OfferedSection): PublicationMatch | undefined {
     const publication = this.#findByCid(section.trackCid) ?? this.#findUnstartedCodec(section);
