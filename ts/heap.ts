@@ -1,5 +1,5 @@
 /**
- * Keeps V8's heap small. Imported before anything else, because loading the server's modules alone makes the young
+ * Keeps V8's heap small. Held before anything else is loaded (`small-heap.ts`), because loading the server's modules alone makes the young
  * generation, in which short-lived objects lie until they are collected, grow to 32 MiB, and V8 never gives that back: half
  * as much as 200 idle participants take (docs/performance.md, "Memory").
  */

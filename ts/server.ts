@@ -33,7 +33,7 @@ import { type Certificate, type CertificateSource, checkPair, readPair } from '.
 import { CertificateFiles } from './lib/certificate-files.ts';
 import { newNodeId } from './lib/guid.ts';
 import type { NodeId } from './lib/ids.ts';
-import { inTurn, type Step, wakefulClock } from './lib/in-turn.ts';
+import { inTurn, type Step } from './lib/in-turn.ts';
 import { MdnsResolver } from './lib/mdns.ts';
 import { urlHost } from './lib/url-host.ts';
 import type { Log } from './log/log.ts';
@@ -204,7 +204,7 @@ class SluiceServer implements Server {
       { name: 'node', run: () => this.#nodeRoot.stop() },
       { name: 'links', run: () => this.#links.close() },
     ];
-    await inTurn(steps, { limit: END_STEP_MS, clock: wakefulClock, log: this.#log });
+    await inTurn(steps, { log: this.#log });
     this.addresses.length = 0;
   }
 
@@ -496,7 +496,5 @@ const LIVEKIT_VERSION = '1.13.5';
 const PROTOCOL = 17;
 const AGENT_PROTOCOL = 1;
 const HTTP_GRACE_MS = 5000;
-/** Longer than any part needs to end, its own limits included: nobody waits for one that hangs. */
-const END_STEP_MS = 10_000;
 /** Signals that a client has not taken: beyond this it has stalled, and may come back with a fresh connection. */
 const MAX_SOCKET_BUFFER_BYTES = 16 * 1024 * 1024;

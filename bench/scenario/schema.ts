@@ -71,7 +71,7 @@ const server = z.strictObject({
   metrics: z.boolean().default(false),
   /** The longest for which Sluice lets packets gather (`rtc.batch_io.max_flush_interval`); 0 leaves it its default. */
   maxFlushMs: z.number().min(0).max(100).default(0),
-  /** In the middle of the window Sluice's event loop stands still for so long. */
+  /** From the beginning of the window Sluice's event loop stands still for so long. */
   blockMs: z.number().int().min(0).max(60_000).default(0),
 });
 

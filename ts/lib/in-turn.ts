@@ -8,8 +8,8 @@ export interface Step {
 
 export interface TurnParts {
   /** Milliseconds that a step may take. */
-  readonly limit: number;
-  readonly clock: { after(ms: number, task: () => void): { cancel(): void } };
+  readonly limit?: number;
+  readonly clock?: { after(ms: number, task: () => void): { cancel(): void } };
   readonly log: { error(fields: object, text: string): void };
 }
 
@@ -18,7 +18,10 @@ export interface TurnParts {
  * fails is named too: the others come all the same, so that a process that was told to end does. Rejects with the first
  * failure once all had their turn.
  */
-export async function inTurn(steps: readonly Step[], { limit, clock, log }: TurnParts): Promise<void> {
+export async function inTurn(
+  steps: readonly Step[],
+  { log, limit = STEP_MS, clock = wakefulClock }: TurnParts,
+): Promise<void> {
   const failures: unknown[] = [];
   for (const step of steps) {
     const late = Symbol('late');
@@ -44,9 +47,12 @@ export async function inTurn(steps: readonly Step[], { limit, clock, log }: Turn
 }
 
 /** The process clock, for when nothing else may be left that keeps the process alive. */
-export const wakefulClock: TurnParts['clock'] = {
+const wakefulClock: NonNullable<TurnParts['clock']> = {
   after(ms, task) {
     const timer = setTimeout(task, ms);
     return { cancel: () => clearTimeout(timer) };
   },
 };
+
+/** Longer than any part needs to end, its own limits included: nobody waits for one that hangs. */
+const STEP_MS = 10_000;
