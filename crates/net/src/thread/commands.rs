@@ -27,7 +27,7 @@ impl Thread {
         self.saturated |= !self.seat.commands.is_empty();
     }
 
-    /// Closes the sockets of peers that ended, behind the last that they had to say.
+    /// Closes the sockets of peers that ended. Called at a turn's end, behind the last that they had to say.
     pub(super) fn close_ended(&mut self) {
         for peer in self.ended.drain(..) {
             self.seat.sockets.close_peer(peer);

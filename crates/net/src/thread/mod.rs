@@ -213,8 +213,6 @@ impl Thread {
 
         // 7. Reports last: the control plane counts in milliseconds.
         self.report(now, outbox);
-
-        self.close_ended();
         moved
     }
 

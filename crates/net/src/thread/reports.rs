@@ -28,6 +28,8 @@ impl Thread {
         while let Some(record) = self.logs.poll(now) {
             outbox.push(now, Report::Engine(EngineReport::Log(record)));
         }
+        // Before anybody reads of an end: the next transport finds the port free.
+        self.close_ended();
         outbox.flush(now);
     }
 
