@@ -1,6 +1,7 @@
 /** Clients of ioredis that connect once, queue nothing, and leave coming back to their line. */
 
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { MasterConnector, ServerConnector } from './connector.ts';
 import type { Endpoint, RedisServers, RedisSettings } from './options.ts';
 
 export type RedisClient = Redis | Cluster;
@@ -35,6 +36,7 @@ function openMaster(settings: RedisSettings, servers: ServersOf<'sentinels'>, at
   const { username, password } = servers.credentials;
   return open({
     ...connectionOptions(settings),
+    Connector: MasterConnector,
     db: settings.db,
     name: servers.master,
     sentinels: rotated(servers.at, attempt),
@@ -71,6 +73,7 @@ function openCluster(settings: RedisSettings, servers: ServersOf<'cluster'>, att
 function connectionOptions({ credentials, tls, dialMs }: RedisSettings): RedisOptions {
   return {
     ...credentials,
+    Connector: ServerConnector,
     ...(tls === undefined ? {} : { tls }),
     // RESP3 has nothing that we need, and proxies in front of Redis often lack it.
     protocol: 2,
