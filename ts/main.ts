@@ -32,6 +32,7 @@ async function serve(flags: Flags): Promise<void> {
   // In development it is the terminal that was closed, and nobody is left to look.
   if (!config.development) process.on('SIGHUP', () => server.reload(checkConfig(flags, log)));
   const ended = waitForSignals(server, log, config.development);
+  await server.rehearse();
   await server.start();
   collectGarbage();
   await ended;

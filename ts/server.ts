@@ -52,8 +52,10 @@ import { createNegotiation } from './negotiate/negotiation.ts';
 import { nodeLoad } from './node-load.ts';
 import { NodeRoot } from './node-root.ts';
 import { assertPortsFree } from './ports.ts';
+import { rehearse } from './rehearsal/rehearsal.ts';
 import { NO_EGRESS } from './room/auto-egress.ts';
 import { systemClock } from './room/clock.ts';
+import type { RoomConfig } from './room/config.ts';
 import type { RoomContext } from './room/context.ts';
 import { LiveRooms } from './room/hosted-rooms.ts';
 import { Preferences } from './room/preferences.ts';
@@ -69,6 +71,8 @@ export interface Server {
   readonly nodeId: NodeId;
   /** Where it listens; empty until started. */
   readonly addresses: readonly ListenAddress[];
+  /** Before the start: makes the first joins as fast as later ones, for half a second. Never rejects. */
+  rehearse(): Promise<void>;
   /** Rejects where a port is taken; nothing keeps running then. */
   start(): Promise<void>;
   /** Looks at the certificates' files again, and counts what became of the config file since. */
@@ -122,6 +126,7 @@ class SluiceServer implements Server {
   });
   readonly #engine: WorkerEngine;
   readonly #mdns: MdnsResolver | undefined;
+  readonly #roomConfig: RoomConfig;
   readonly #rooms: Rooms;
   readonly #nodeRoot: NodeRoot;
   readonly #drain: Drain;
@@ -147,11 +152,20 @@ class SluiceServer implements Server {
     this.#mdns = config.rtc.use_mdns ? mdnsResolver(addresses, log) : undefined;
     this.#nodeRoot = this.#makeNodeRoot();
     const context = this.#roomContext(addresses);
+    this.#roomConfig = context.config;
     this.#rooms = new Rooms(context);
     this.#drain = this.#nodeRoot.drain(this.#rooms, this.#agents);
     this.#fleet = this.#makeFleet(context);
     this.#http = this.#httpApp();
     this.#metrics = config.prometheus.port === 0 ? undefined : this.#metricsExporter();
+  }
+
+  async rehearse(): Promise<void> {
+    const settings = { config: this.#roomConfig, serverInfo: this.#serverInfo() };
+    await rehearse(settings).catch((error: Error) => {
+      // Nothing depends on it.
+      this.#log.warn({ error: error.message }, 'rehearsing joins failed: the first ones will be slow');
+    });
   }
 
   async start(): Promise<void> {
