@@ -40,6 +40,10 @@ const report = z.object({
     .partial()
     .nullish()
     .transform((value) => value ?? {}),
+  signals: z
+    .object({ sent: number, received: number })
+    .nullish()
+    .transform((value) => value ?? { sent: 0, received: 0 }),
   joins: z.object({
     ok: z.number(),
     failed: z.number(),

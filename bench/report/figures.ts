@@ -15,6 +15,7 @@ export interface Figure {
 
 const window = ({ cpu }: Measurement) => cpu.window;
 const packetRate = ({ load }: Measurement) => load.packets.received / load.seconds;
+const signalRate = ({ load }: Measurement) => (load.signals.sent + load.signals.received) / load.seconds;
 const bitRate = ({ load }: Measurement) => (load.bytes.received * 8) / load.seconds;
 const dataRate = ({ load }: Measurement) => load.data.received / load.seconds;
 const coresOf = (seconds: number, measurement: Measurement) => seconds / window(measurement).wallSeconds;
@@ -146,6 +147,21 @@ export const FIGURES = {
   dataDelayP50: { title: 'data delay, p50', unit: 'ms', ...rated, of: (m) => m.load.data.delayMs.p50 },
   dataDelayP99: { title: 'data delay, p99', unit: 'ms', ...rated, of: (m) => m.load.data.delayMs.p99 },
   dataLossPercent: { title: 'data lost', unit: '%', of: ({ load }) => lossOf(load.data.lost, load.data.received) },
+  signalsIn: { title: 'signal messages in', unit: '/s', of: ({ load }) => load.signals.sent / load.seconds },
+  signalsOut: { title: 'signal messages out', unit: '/s', of: ({ load }) => load.signals.received / load.seconds },
+  signalCpu: {
+    title: 'CPU per signal message',
+    unit: 'µs',
+    ...rated,
+    of: (m) => micros(window(m).seconds, signalRate(m), m),
+  },
+  signalsPerCpuSecond: {
+    title: 'signal messages per CPU second',
+    unit: '',
+    better: 'more',
+    perLoad: true,
+    of: (m) => ratio(signalRate(m), coresOf(window(m).seconds, m)),
+  },
   nacks: { title: 'NACKs sent', unit: '/s', of: ({ load }) => (load.feedback.nacksSent ?? 0) / load.seconds },
   plis: { title: 'PLIs at publishers', unit: '/s', of: ({ load }) => (load.feedback.plisReceived ?? 0) / load.seconds },
   packetsIn: { title: 'packets in', unit: '/s', of: ({ load }) => load.packets.sent / load.seconds },

@@ -113,6 +113,7 @@ test('a request lists the groups that anybody is in, by name', () => {
     join: { atOnce: 1 },
     churn: null,
     layerSwitch: null,
+    hands: null,
     slow: null,
   });
   assert.deepEqual(Object.keys(request), [

@@ -22,10 +22,10 @@ export interface LoadRequest {
 
 export function loadRequest(scenario: Scenario, target: Target): LoadRequest {
   const { name, seed, threads, seconds, warmupSeconds, singlePeerConnection } = scenario;
-  const { rooms, join, churn, layerSwitch, slow } = scenario;
+  const { rooms, join, churn, layerSwitch, hands, slow } = scenario;
   const groups = Object.entries(scenario.groups)
     .filter(([, group]) => group.count > 0)
     .map(([group, rest]) => ({ name: group, ...rest }));
-  const load = { name, rooms, groups, join, churn, layerSwitch, slow };
+  const load = { name, rooms, groups, join, churn, layerSwitch, hands, slow };
   return { target, seed, threads, seconds, warmupSeconds, singlePeerConnection, scenario: load };
 }

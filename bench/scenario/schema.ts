@@ -101,6 +101,8 @@ export const scenarioSchema = z.strictObject({
     .default(null),
   /** Subscribers that change the layer they wish for. */
   layerSwitch: z.strictObject({ perSecond: z.number().positive() }).nullable().default(null),
+  /** People who raise a hand, or take it down: an attribute, of which everybody in their room hears. */
+  hands: z.strictObject({ perSecond: z.number().positive() }).nullable().default(null),
   /** Some of a group behind a line that is too thin. */
   slow: z
     .strictObject({ group: z.string(), count: positive, rateKbps: z.number().positive() })

@@ -37,6 +37,7 @@ if (process.argv[2] === '--version') {
     bytes: { received: 1_100_000, sent: 11_000 },
     delayMs: { p50: 0.3, p95: 0.5, p99: 0.9, p999: 2.1, max: 3.5 },
     data: { sent: 0, received: 0, lost: 0, delayMs: null },
+    signals: { sent: 0, received: 0 },
     feedback: { nacksSent: 1, plisReceived: 1, keyFramesSent: 1, rrSent: 15, twccSent: 0 },
     joins: { ok: of, failed: 0, byReason: {}, ms: { p50: 15, p95: 30, p99: 31, max: 40 }, firstMediaMs: null },
     load: {

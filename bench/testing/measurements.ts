@@ -44,6 +44,7 @@ export function measurement(special: Special = {}): Measurement {
       bytes: { received: received * 1_000, sent: 1_000_000 },
       delayMs: { p50: 0.5, p95: 0.8, p99: 1.1, p999: 2, max: 7 },
       data: { sent: 0, received: 0, lost: 0, delayMs: nothing },
+      signals: { sent: 0, received: 0 },
       feedback: {},
       joins: {
         ok: 100 - joinsFailed,

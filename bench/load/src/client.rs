@@ -157,7 +157,7 @@ impl Client {
         Some(video.get(number % video.len().max(1))?.track.clone())
     }
 
-    /// Says how signalling goes on: layers, leaving.
+    /// Says how signalling goes on: layers, hands, leaving.
     pub fn session(&mut self) -> &mut Session {
         &mut self.session
     }
@@ -167,7 +167,10 @@ impl Client {
         while let Some(event) = self.socket.poll_event() {
             match event {
                 SocketEvent::Opened => {}
-                SocketEvent::Message(message) => self.session.handle_message(around.now, &message),
+                SocketEvent::Message(message) => {
+                    around.seen.signals_received += 1;
+                    self.session.handle_message(around.now, &message);
+                }
                 SocketEvent::Ended(end) => self.handle_end(around, &end),
             }
         }

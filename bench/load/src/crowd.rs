@@ -16,7 +16,7 @@ use crate::client::{Client, Surroundings};
 use crate::media::Counts;
 use crate::report::Seen;
 use crate::roster::Seat;
-use crate::scenario::{Pace, Request};
+use crate::scenario::{Pace, Rate, Request};
 use crate::signal::{Quality, SessionConfig, SignalSocket, Target};
 use crate::transport::Slots;
 
@@ -39,9 +39,10 @@ pub struct Crowd {
     /// One of how many threads.
     share: f64,
     next_join: Instant,
-    /// While measuring: when somebody leaves, and when somebody wishes for another layer.
+    /// While measuring: when somebody leaves, when somebody wishes for another layer, and when a hand moves.
     next_leave: Option<Instant>,
     next_switch: Option<Instant>,
+    next_hand: Option<Instant>,
     /// Counts up, for identities of those who come in place of others.
     comers: u32,
     seen: Seen,
@@ -95,6 +96,7 @@ impl Crowd {
             next_join: Instant::now(),
             next_leave: None,
             next_switch: None,
+            next_hand: None,
             comers: 0,
             seen: Seen::new(),
             counted: Counts::default(),
@@ -121,6 +123,7 @@ impl Crowd {
         self.handle_arrivals(now);
         self.handle_departures(now);
         self.handle_switches(now);
+        self.handle_hands(now);
         Ok(())
     }
 
@@ -128,11 +131,12 @@ impl Crowd {
     pub fn begin_unrest(&mut self, now: Instant) {
         self.next_leave = self.request.scenario.churn.map(|_| now);
         self.next_switch = self.request.scenario.layer_switch.map(|_| now);
+        self.next_hand = self.request.scenario.hands.map(|_| now);
     }
 
     /// No more of that.
     pub fn end_unrest(&mut self) {
-        (self.next_leave, self.next_switch) = (None, None);
+        (self.next_leave, self.next_switch, self.next_hand) = (None, None, None);
     }
 
     /// Where the clients are.
@@ -390,16 +394,41 @@ impl Crowd {
         }
     }
 
-    fn handle_switches(&mut self, now: Instant) {
-        let (Some(at), Some(rate)) = (self.next_switch, self.request.scenario.layer_switch) else {
+    fn handle_hands(&mut self, now: Instant) {
+        let rate = self.request.scenario.hands;
+        let Some(chosen) = self.somebody(now, rate, |crowd| &mut crowd.next_hand) else {
             return;
         };
-        if at > now || self.clients.is_empty() {
-            return;
+        let raised = self.rng.random();
+        self.look_after(chosen, now, |client, around| {
+            client.session().set_hand(raised);
+            client.handle_signal(around);
+        });
+    }
+
+    /// Any client, where one is due; notes when the next one is.
+    fn somebody(
+        &mut self,
+        now: Instant,
+        rate: Option<Rate>,
+        next: impl FnOnce(&mut Self) -> &mut Option<Instant>,
+    ) -> Option<usize> {
+        let pace = rate?.per_second * self.share;
+        let clients = self.clients.len();
+        let next = next(self);
+        let at = (*next)?;
+        if at > now || clients == 0 {
+            return None;
         }
-        self.next_switch =
-            Some(at + Duration::from_secs_f64(1.0 / (rate.per_second * self.share).max(0.001)));
-        let chosen = self.rng.random_range(0..self.clients.len());
+        *next = Some(at + Duration::from_secs_f64(1.0 / pace.max(0.001)));
+        Some(self.rng.random_range(0..clients))
+    }
+
+    fn handle_switches(&mut self, now: Instant) {
+        let rate = self.request.scenario.layer_switch;
+        let Some(chosen) = self.somebody(now, rate, |crowd| &mut crowd.next_switch) else {
+            return;
+        };
         let (number, quality) = (self.rng.random_range(0..1_000), self.rng.random_range(0..3));
         let quality = [Quality::Low, Quality::Medium, Quality::High][quality];
         self.look_after(chosen, now, |client, around| {

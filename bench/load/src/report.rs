@@ -34,6 +34,10 @@ pub struct Seen {
     pub data_lost: i64,
     /// How old they were.
     pub data_delay: Histogram<u64>,
+    /// Signal messages sent.
+    pub signals_sent: u64,
+    /// Received.
+    pub signals_received: u64,
     /// Clients that joined.
     pub joined: u64,
     /// Those that did not, by reason.
@@ -71,6 +75,8 @@ impl Seen {
             data_received: 0,
             data_lost: 0,
             data_delay: histogram(),
+            signals_sent: 0,
+            signals_received: 0,
             joined: 0,
             failed: BTreeMap::new(),
             join: histogram(),
@@ -95,6 +101,8 @@ impl Seen {
         self.data_sent += other.data_sent;
         self.data_received += other.data_received;
         self.data_lost += other.data_lost;
+        self.signals_sent += other.signals_sent;
+        self.signals_received += other.signals_received;
         self.joined += other.joined;
         self.cpu += other.cpu;
         self.busiest = self.busiest.max(other.busiest);
@@ -150,6 +158,7 @@ impl Seen {
                 "lost": self.data_lost.max(0),
                 "delayMs": percentiles(&self.data_delay),
             },
+            "signals": { "sent": self.signals_sent, "received": self.signals_received },
             "feedback": {
                 "nacksSent": self.media.nacks,
                 "plisReceived": self.plis,

@@ -78,6 +78,9 @@ pub struct Scenario {
     /// Subscribers that wish for another layer while measuring.
     #[serde(default)]
     pub layer_switch: Option<Rate>,
+    /// People who raise a hand, or take it down, while measuring.
+    #[serde(default)]
+    pub hands: Option<Rate>,
     /// Some behind a line that is too thin.
     #[serde(default)]
     pub slow: Option<Slow>,

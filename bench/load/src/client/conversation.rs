@@ -25,6 +25,7 @@ impl Client {
             self.handle_event(around, event);
         }
         while let Some(message) = self.session.poll_send() {
+            around.seen.signals_sent += 1;
             self.socket.send(message);
         }
         if self.ended {

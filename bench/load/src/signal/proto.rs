@@ -8,7 +8,7 @@ use prost::{Message, Oneof};
 /// Client to server.
 #[derive(Clone, PartialEq, Message)]
 pub struct SignalRequest {
-    #[prost(oneof = "Request", tags = "1, 2, 3, 4, 6, 7, 8, 14, 16")]
+    #[prost(oneof = "Request", tags = "1, 2, 3, 4, 6, 7, 8, 14, 15, 16")]
     pub message: Option<Request>,
 }
 
@@ -30,6 +30,8 @@ pub enum Request {
     Leave(Leave),
     #[prost(int64, tag = "14")]
     Ping(i64),
+    #[prost(message, tag = "15")]
+    UpdateMetadata(UpdateMetadata),
     #[prost(message, tag = "16")]
     PingReq(Ping),
 }
@@ -205,6 +207,13 @@ pub struct TrackSettings {
     pub disabled: bool,
     #[prost(int32, tag = "4")]
     pub quality: i32,
+}
+
+/// Livekit's `UpdateParticipantMetadata`: what is empty stays as it is.
+#[derive(Clone, PartialEq, Message)]
+pub struct UpdateMetadata {
+    #[prost(map = "string, string", tag = "3")]
+    pub attributes: HashMap<String, String>,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -14,7 +14,7 @@ use super::pings::{Due, Pings};
 use super::plan::{Kind, Quality, SessionConfig};
 use super::proto::{
     DisconnectReason, Join, Leave, Request, RequestResponse, Response, SessionDescription,
-    SignalRequest, SignalResponse, SubscribedQualityUpdate, Target, TrackSettings,
+    SignalRequest, SignalResponse, SubscribedQualityUpdate, Target, TrackSettings, UpdateMetadata,
 };
 use super::publications::{Publications, Refused};
 use super::received::Received;
@@ -112,6 +112,15 @@ impl Session {
             disabled: false,
             quality: quality as i32,
         }));
+    }
+
+    /// Raises a hand, or takes it down: an attribute, of which everybody in the room hears.
+    pub fn set_hand(&mut self, raised: bool) {
+        let value = if raised { "raised" } else { "down" };
+        self.sends
+            .push_back(Request::UpdateMetadata(UpdateMetadata {
+                attributes: [("hand".to_owned(), value.to_owned())].into(),
+            }));
     }
 
     /// Says goodbye; the socket may be closed when all is sent.

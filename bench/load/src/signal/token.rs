@@ -26,8 +26,8 @@ impl Signer {
         }
     }
 
-    /// A token for this client to join a room with; it may do what its plan holds and nothing else, so that an audience
-    /// is one. `now` is in seconds of Unix time.
+    /// A token for this client to join a room with; it may send what its plan holds and nothing else, so that an audience
+    /// is one, and raise its hand. `now` is in seconds of Unix time.
     pub fn join(&self, room: &str, config: &SessionConfig, now: u64) -> String {
         let claims = json!({
             "iss": self.issuer,
@@ -40,6 +40,7 @@ impl Signer {
                 "canPublish": !config.publish.is_empty(),
                 "canPublishData": config.data,
                 "canSubscribe": !config.subscribe.is_none(),
+                "canUpdateOwnMetadata": true,
             },
         });
         self.sign(&claims.to_string())

@@ -372,3 +372,15 @@ fn a_publishers_answer_says_nothing_of_what_the_subscriber_receives() {
     let ended = |event: &SessionEvent| matches!(event, SessionEvent::Unsubscribed { .. });
     assert!(!call.events().iter().any(ended));
 }
+
+#[test]
+fn a_hand_is_an_attribute() {
+    let mut call = Call::joined(config(Vec::new(), SubscribePlan::NONE));
+    call.sent();
+    for (raised, value) in [(true, "raised"), (false, "down")] {
+        call.session.set_hand(raised);
+        let attributes = HashMap::from([("hand".to_owned(), value.to_owned())]);
+        let wanted = Request::UpdateMetadata(UpdateMetadata { attributes });
+        assert_eq!(call.sent(), [wanted]);
+    }
+}
