@@ -1,4 +1,5 @@
-//! Keeps each worker on a core of its own, so that its caches stay warm and its sockets' softirq work close.
+//! What a worker asks of the scheduler: a core of its own, so that its caches stay warm and its sockets' softirq work
+//! close; sleeps that end on time; and to come before whatever else runs there.
 
 /// The cores that this process may use; empty where the system doesn't tell.
 #[cfg(target_os = "linux")]
@@ -28,6 +29,21 @@ pub fn pin(core: usize) -> bool {
 #[cfg(target_os = "linux")]
 pub fn sleep_exactly() {
     let _ = nix::sys::prctl::set_timerslack(TIMER_SLACK_NS);
+}
+
+/// Lets the calling thread run before those of usual priority where they compete: a packet that waits for a core is late
+/// for everybody. Takes `CAP_SYS_NICE` or a limit on niceness (`ulimit -e`); false where the system refuses, and nothing
+/// depends on it.
+#[cfg(target_os = "linux")]
+pub fn come_first() -> bool {
+    // On Linux niceness is each thread's own (sched(7)).
+    rustix::process::setpriority_process(Some(rustix::thread::gettid()), MEDIA_NICENESS).is_ok()
+}
+
+/// Lets the calling thread run before others: not possible here.
+#[cfg(not(target_os = "linux"))]
+pub fn come_first() -> bool {
+    false
 }
 
 /// Lets sleeps of the calling thread end on time: as well as this system can by itself.
@@ -66,6 +82,10 @@ pub fn plan(workers: usize, cores: &[usize], wish: Option<bool>) -> Vec<Option<u
 #[cfg(target_os = "linux")]
 const TIMER_SLACK_NS: u64 = 5_000;
 
+/// Nine times the share of a thread of usual priority, while both want the core.
+#[cfg(target_os = "linux")]
+const MEDIA_NICENESS: i32 = -10;
+
 /// Below this a machine has no core to set aside.
 const MIN_CORES: usize = 4;
 
@@ -88,6 +108,21 @@ mod tests {
         assert_eq!(plan(3, &[0, 1], Some(true)), [Some(0), Some(1), Some(0)]);
         assert_eq!(plan(1, &[0, 1, 2, 3], Some(false)), [None]);
         assert_eq!(plan(1, &[], Some(true)), [None]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_thread_that_may_comes_before_others_and_others_stay_where_they_are() {
+        use rustix::process::getpriority_process;
+        use rustix::thread::gettid;
+
+        let niceness = || getpriority_process(Some(gettid())).expect("threads have one");
+        let before = niceness();
+        let thread = std::thread::spawn(move || (come_first(), niceness())).join();
+        let wanted = |allowed| if allowed { MEDIA_NICENESS } else { before };
+        let (allowed, after) = thread.expect("the thread ends");
+        assert_eq!(after, wanted(allowed));
+        assert_eq!(niceness(), before);
     }
 
     #[cfg(target_os = "linux")]

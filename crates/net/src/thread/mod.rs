@@ -100,6 +100,7 @@ pub fn run(seat: Seat, mut outbox: Outbox) {
         affinity::pin(core);
     }
     affinity::sleep_exactly();
+    affinity::come_first();
     let worker = seat.worker.id;
     let (collector, logs) = log::collector(Instant::now());
     tracing::subscriber::with_default(collector, || {
