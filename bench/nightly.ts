@@ -7,6 +7,7 @@ import type { Result } from './report/result.ts';
 import { header, notes, table } from './report/table.ts';
 import { loadScenario, scenarioNames } from './scenario/load.ts';
 import { runScenario } from './scenario/run.ts';
+import { refusals } from './servers/server.ts';
 import type { Setup } from './setup.ts';
 
 export interface NightlyOptions {
@@ -17,7 +18,10 @@ export interface NightlyOptions {
   say(line: string): void;
 }
 
-/** A scenario that fails is told and the others run; rejects at the end. Files are written after each. */
+/**
+ * A scenario that fails is told and the others run; rejects at the end. Servers that can't run one are left out of it.
+ * Files are written after each.
+ */
 export async function nightly(options: NightlyOptions, setup: Setup, signal: AbortSignal): Promise<void> {
   const { out, print, say, pairs = PAIRS, seconds } = options;
   const folder = join(out, new Date().toISOString().slice(0, 19).replaceAll(':', '-'));
@@ -28,8 +32,10 @@ export async function nightly(options: NightlyOptions, setup: Setup, signal: Abo
     scenario.name = name;
     // Those that take minutes each say one; they stay with what they say.
     scenario.pairs = scenario.pairs === 1 ? 1 : pairs;
+    for (const refused of refusals(setup.servers, scenario)) print(refused);
+    const able = setup.servers.filter((server) => refusals([server], scenario).length === 0);
     try {
-      const result = await runScenario(scenario, setup, true, new ProgressLine(), signal);
+      const result = await runScenario(scenario, { ...setup, servers: able }, true, new ProgressLine(), signal);
       results.push(result);
       const head = results.length === 1 ? [...header(result), ''] : [];
       print([...head, `${name}: ${scenario.description}`, ...table(result), ...notes(result), ''].join('\n'));

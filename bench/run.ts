@@ -122,7 +122,12 @@ function number(text: string): number {
 
 function withOptions(command: Command): Command {
   return command
-    .option('--compare <server>', 'livekit-server=PATH (or LIVEKIT_SERVER), mediasoup; several times', collect, [])
+    .option(
+      '--compare <server>',
+      'livekit-server=PATH (or LIVEKIT_SERVER), mediasoup=FOLDER (or MEDIASOUP); several times',
+      collect,
+      [],
+    )
     .option('--pairs <n>', 'measurements of each server', number)
     .option('--seconds <n>', 'length of a measurement', number)
     .option('--loopback', 'no network namespaces, even as root');

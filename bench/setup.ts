@@ -1,14 +1,18 @@
 /** Builds what a run needs, and takes it away again whatever happens. */
 
+import { fileURLToPath } from 'node:url';
 import { loadProgram, loadVersion } from './measure/program.ts';
 import { livekitServer } from './servers/livekit.ts';
-import { whyNoMediasoup } from './servers/mediasoup.ts';
+import { mediasoupServer } from './servers/mediasoup.ts';
 import { cable, loopback, type Network, whyLoopback } from './servers/network.ts';
 import type { ServerKind } from './servers/server.ts';
 import { sluice } from './servers/sluice.ts';
 
 export interface SetupOptions {
-  /** As `--compare` takes them: `livekit-server=PATH`, `livekit-server` with its path in LIVEKIT_SERVER, `mediasoup`. */
+  /**
+   * As `--compare` takes them: `livekit-server=PATH`, `mediasoup=FOLDER`; without a path it is in LIVEKIT_SERVER and in
+   * MEDIASOUP.
+   */
   compare: readonly string[];
   loopback: boolean;
   say(line: string): void;
@@ -25,15 +29,14 @@ export interface Setup {
 }
 
 export async function setUp({ compare, loopback: wanted, say }: SetupOptions): Promise<Setup> {
-  const peers: ServerKind[] = [];
-  for (const entry of compare) {
-    const peer = await peerOf(entry, say);
-    if (peer !== undefined) peers.push(peer);
-  }
-  const load = loadProgram(say);
-  const ours = sluice(say);
-  const servers = [ours, ...peers];
+  const servers: ServerKind[] = [];
+  const closeServers = () => {
+    for (const server of servers) server.close();
+  };
   try {
+    for (const entry of compare) servers.push(await peerOf(entry));
+    const load = loadProgram(say);
+    servers.unshift(sluice(say));
     const network = networkOf(wanted, say);
     return {
       network,
@@ -42,11 +45,11 @@ export async function setUp({ compare, loopback: wanted, say }: SetupOptions): P
       loadVersion: loadVersion(load),
       close() {
         network.close();
-        for (const server of servers) server.close();
+        closeServers();
       },
     };
   } catch (error) {
-    for (const server of servers) server.close();
+    closeServers();
     throw error;
   }
 }
@@ -58,16 +61,17 @@ export function networkOf(wanted: boolean, say: (line: string) => void): Network
   return wanted || reason !== undefined ? loopback() : cable();
 }
 
-/** Undefined for what is skipped, which is said. */
-async function peerOf(entry: string, say: (line: string) => void): Promise<ServerKind | undefined> {
+async function peerOf(entry: string): Promise<ServerKind> {
   const [name = '', ...rest] = entry.split('=');
-  const path = rest.join('=') || process.env.LIVEKIT_SERVER || '';
-  if (name === 'mediasoup') {
-    say(`mediasoup is skipped: ${await whyNoMediasoup()}`);
-    return undefined;
+  const path = rest.join('=');
+  if (name === 'mediasoup') return mediasoupServer(path || process.env.MEDIASOUP || ROOT);
+  if (name !== 'livekit-server') {
+    throw new Error(`--compare ${entry}: expected livekit-server=PATH or mediasoup=FOLDER`);
   }
-  if (name !== 'livekit-server') throw new Error(`--compare ${entry}: expected livekit-server=PATH or mediasoup`);
-  if (path === '')
-    throw new Error('--compare livekit-server: give its path, as in livekit-server=PATH or LIVEKIT_SERVER');
-  return livekitServer(path);
+  const binary = path || process.env.LIVEKIT_SERVER;
+  if (!binary) throw new Error('--compare livekit-server: give its path, as in livekit-server=PATH or LIVEKIT_SERVER');
+  return livekitServer(binary);
 }
+
+/** Where mediasoup is looked for that no folder was given of. */
+const ROOT = fileURLToPath(new URL('..', import.meta.url));

@@ -6,6 +6,7 @@ import type { Measurement } from '../measure/measurement.ts';
 import type { FigureKey } from '../report/figures.ts';
 import { FIGURES } from '../report/figures.ts';
 import type { ProgressLine } from '../report/progress.ts';
+import { refusals } from '../servers/server.ts';
 import type { Setup } from '../setup.ts';
 import { loadScenario, ScenarioError } from './load.ts';
 
@@ -48,6 +49,8 @@ export async function runRamp(
   signal: AbortSignal,
 ): Promise<Ramp[]> {
   const { key, values } = parseVariation(vary);
+  const refused = refusals(setup.servers, loadScenario(name, overrides));
+  if (refused.length > 0) throw new ScenarioError(refused.join('\n'));
   const ramps: Ramp[] = [];
   const bench = {
     ...setup,

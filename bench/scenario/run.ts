@@ -10,10 +10,12 @@ import { figure } from '../report/figures.ts';
 import type { ProgressLine } from '../report/progress.ts';
 import type { Result } from '../report/result.ts';
 import { digits } from '../report/table.ts';
+import { refusals } from '../servers/server.ts';
 import type { Setup } from '../setup.ts';
+import { ScenarioError } from './load.ts';
 import type { Scenario } from './schema.ts';
 
-/** Rejects when the signal fires, or when no measurement succeeds. The floor comes first, where there is one. */
+/** Rejects when the signal fires, when a server can't run it, or when no measurement succeeds. The floor comes first, where there is one. */
 export async function runScenario(
   scenario: Scenario,
   setup: Setup,
@@ -22,6 +24,8 @@ export async function runScenario(
   signal: AbortSignal,
 ): Promise<Result> {
   const { network, servers, load } = setup;
+  const refused = refusals(servers, scenario);
+  if (refused.length > 0) throw new ScenarioError(refused.join('\n'));
   const bench = {
     network,
     load,

@@ -13,10 +13,20 @@ export interface ServerKind {
   /** As tables call it. */
   name: string;
   version: string;
+  /** Why a scenario can't be run on it; of servers that can't run all. */
+  refusal?(scenario: Scenario): string | undefined;
   /** Resolves once it takes connections. */
   start(network: Network, settings: Scenario['server'], signal: AbortSignal): Promise<RunningServer>;
   /** Takes away what starting it needed; may be called again. */
   close(): void;
+}
+
+/** In words, of all servers that can't run a scenario. */
+export function refusals(servers: readonly ServerKind[], scenario: Scenario): string[] {
+  return servers.flatMap(({ name, refusal }) => {
+    const reason = refusal?.(scenario);
+    return reason === undefined ? [] : [`${scenario.name} can't be run on ${name}: ${reason}`];
+  });
 }
 
 export interface RunningServer {
