@@ -1,15 +1,25 @@
-//! When a busy worker lets arrivals gather: waking up for a single packet costs ten times what the packet costs in
-//! a batch, and only packets that are handled together leave together. One that has time answers at once.
+//! When a worker lets arrivals gather: only packets that are handled together leave together, and what that saves grows
+//! with how many they leave to. A worker that has time, and few receivers for each packet, answers at once.
 
 use std::time::{Duration, Instant};
+
+/// Packets that a turn moved.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Moved {
+    /// Taken in.
+    pub arrived: u64,
+    /// Sent.
+    pub left: u64,
+}
 
 /// Measures the load of one worker and says how long to wait before the next turn.
 pub struct Gather {
     longest: Duration,
     window_start: Instant,
-    packets: u64,
-    /// Packets per second, in and out, over the last windows.
-    rate: f64,
+    counted: Moved,
+    /// Packets per second over the last windows.
+    arriving: f64,
+    leaving: f64,
 }
 
 impl Gather {
@@ -18,35 +28,39 @@ impl Gather {
         Self {
             longest,
             window_start: now,
-            packets: 0,
-            rate: 0.0,
+            counted: Moved::default(),
+            arriving: 0.0,
+            leaving: 0.0,
         }
     }
 
-    /// Counts what a turn moved, in and out.
-    pub fn handle_turn(&mut self, now: Instant, packets: u64) {
-        self.packets += packets;
+    /// Counts what a turn moved.
+    pub fn handle_turn(&mut self, now: Instant, moved: Moved) {
+        self.counted.arrived += moved.arrived;
+        self.counted.left += moved.left;
         let elapsed = now.saturating_duration_since(self.window_start);
         if elapsed < WINDOW {
             return;
         }
-        let measured = self.packets as f64 / elapsed.as_secs_f64();
+        let Moved { arrived, left } = std::mem::take(&mut self.counted);
         // A pause of several windows has outlived what was known before it.
-        self.rate = if elapsed > WINDOW * 4 {
-            measured
-        } else {
-            f64::midpoint(self.rate, measured)
+        let weight = if elapsed > WINDOW * 4 { 1.0 } else { 0.5 };
+        let blend = |known: &mut f64, packets: u64| {
+            *known += (packets as f64 / elapsed.as_secs_f64() - *known) * weight;
         };
-        self.packets = 0;
+        blend(&mut self.arriving, arrived);
+        blend(&mut self.leaving, left);
         self.window_start = now;
     }
 
     /// How long arrivals may gather; zero while the worker has time to answer each at once.
     pub fn wait(&self) -> Duration {
-        if self.rate < BUSY_RATE {
+        let rate = self.arriving + self.leaving;
+        let spread = self.leaving >= self.arriving * FAN_OUT;
+        if rate < if spread { BUSY_RATE } else { FULL_RATE } {
             return Duration::ZERO;
         }
-        if self.rate < HIGH_RATE {
+        if rate < HIGH_RATE {
             self.longest / 2
         } else {
             self.longest
@@ -54,12 +68,19 @@ impl Gather {
     }
 }
 
-/// Packets per second, in and out, from which gathering pays: half of what a core does and more. Below, what it saves is
-/// less than the time that all packets lose by it (docs/performance.md).
-const BUSY_RATE: f64 = 80_000.0;
+/// Packets per second, in and out, from which gathering pays where each leaves to many.
+const BUSY_RATE: f64 = 2_000.0;
+
+/// Packets sent for each that arrives, reports of receivers included, from which a packet more in a train is worth the
+/// wait: above what a meeting of eight has.
+const FAN_OUT: f64 = 8.0;
+
+/// Packets per second from which it pays in any case: more than half of what a core does. Below, what it saves is less than
+/// the time that all packets lose by it (docs/performance.md).
+const FULL_RATE: f64 = 80_000.0;
 
 /// Packets per second from which it pays to wait for longer than the burst of a frame takes.
-const HIGH_RATE: f64 = 150_000.0;
+const HIGH_RATE: f64 = 40_000.0;
 
 /// Long enough to see through the gaps between video frames, short enough to follow a join.
 const WINDOW: Duration = Duration::from_millis(50);
@@ -70,11 +91,12 @@ mod tests {
 
     const LONGEST: Duration = Duration::from_millis(1);
 
-    fn run(gather: &mut Gather, from: Instant, turns: u64, packets: u64) -> Instant {
+    /// So many turns of a millisecond, each of which moves as much.
+    fn run(gather: &mut Gather, from: Instant, turns: u64, arrived: u64, left: u64) -> Instant {
         let mut now = from;
         for _ in 0..turns {
             now += Duration::from_millis(1);
-            gather.handle_turn(now, packets);
+            gather.handle_turn(now, Moved { arrived, left });
         }
         now
     }
@@ -83,7 +105,10 @@ mod tests {
     fn a_worker_that_has_time_answers_at_once() {
         let start = Instant::now();
         let mut gather = Gather::new(start, LONGEST);
-        run(&mut gather, start, 500, 50);
+        let now = run(&mut gather, start, 500, 0, 1);
+        assert_eq!(gather.wait(), Duration::ZERO);
+        // Meetings: much arrives for what leaves.
+        run(&mut gather, now, 500, 10, 50);
         assert_eq!(gather.wait(), Duration::ZERO);
     }
 
@@ -91,9 +116,17 @@ mod tests {
     fn load_makes_the_tick_longer_up_to_the_limit() {
         let start = Instant::now();
         let mut gather = Gather::new(start, LONGEST);
-        let now = run(&mut gather, start, 500, 100);
+        let now = run(&mut gather, start, 500, 1, 20);
         assert_eq!(gather.wait(), LONGEST / 2);
-        run(&mut gather, now, 500, 200);
+        run(&mut gather, now, 500, 1, 80);
+        assert_eq!(gather.wait(), LONGEST);
+    }
+
+    #[test]
+    fn a_full_worker_gathers_whatever_it_serves() {
+        let start = Instant::now();
+        let mut gather = Gather::new(start, LONGEST);
+        run(&mut gather, start, 500, 20, 80);
         assert_eq!(gather.wait(), LONGEST);
     }
 
@@ -101,9 +134,13 @@ mod tests {
     fn a_pause_ends_gathering() {
         let start = Instant::now();
         let mut gather = Gather::new(start, LONGEST);
-        let now = run(&mut gather, start, 500, 200);
+        let now = run(&mut gather, start, 500, 1, 40);
         assert_ne!(gather.wait(), Duration::ZERO);
-        gather.handle_turn(now + Duration::from_secs(1), 1);
+        let one = Moved {
+            arrived: 1,
+            left: 0,
+        };
+        gather.handle_turn(now + Duration::from_secs(1), one);
         assert_eq!(gather.wait(), Duration::ZERO);
     }
 
@@ -111,7 +148,7 @@ mod tests {
     fn gathering_can_be_turned_off() {
         let start = Instant::now();
         let mut gather = Gather::new(start, Duration::ZERO);
-        run(&mut gather, start, 500, 200);
+        run(&mut gather, start, 500, 1, 40);
         assert_eq!(gather.wait(), Duration::ZERO);
     }
 }

@@ -20,7 +20,7 @@ use sluice_wire::id::{PeerId, WorkerId};
 
 use crate::affinity;
 use crate::config::EngineConfig;
-use crate::gather::Gather;
+use crate::gather::{Gather, Moved};
 use crate::ice_tcp::IceTcp;
 use crate::kernel::ReceiveDrops;
 use crate::log::{self, LogSource};
@@ -164,7 +164,7 @@ impl Thread {
 
     /// One turn. The order is the order of importance; each step is bounded, so that none starves the next.
     /// Returns how many packets moved.
-    fn turn(&mut self, now: Instant, outbox: &mut Outbox) -> u64 {
+    fn turn(&mut self, now: Instant, outbox: &mut Outbox) -> Moved {
         let sent_before = self.sent();
         self.saturated = false;
 
@@ -206,9 +206,11 @@ impl Thread {
 
         // 6. What lets sends gather passes them on: nothing below is as urgent.
         self.end_sends(now);
-        let sent = self.count_sends(now, counted) - sent_before;
-        let moved = hops + datagrams + messages + relayed + sent;
-        if moved > 0 {
+        let moved = Moved {
+            arrived: hops + datagrams + messages + relayed,
+            left: self.count_sends(now, counted) - sent_before,
+        };
+        if moved.arrived + moved.left > 0 {
             self.timings.handle_turn(now.elapsed());
         }
 
