@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 pub struct Moved {
     /// Taken in.
     pub arrived: u64,
+    /// Of these what is to be forwarded: no reports, acknowledgements, checks.
+    pub published: u64,
     /// Sent.
     pub left: u64,
 }
@@ -19,6 +21,7 @@ pub struct Gather {
     counted: Moved,
     /// Packets per second over the last windows.
     arriving: f64,
+    published: f64,
     leaving: f64,
 }
 
@@ -30,6 +33,7 @@ impl Gather {
             window_start: now,
             counted: Moved::default(),
             arriving: 0.0,
+            published: 0.0,
             leaving: 0.0,
         }
     }
@@ -37,26 +41,28 @@ impl Gather {
     /// Counts what a turn moved.
     pub fn handle_turn(&mut self, now: Instant, moved: Moved) {
         self.counted.arrived += moved.arrived;
+        self.counted.published += moved.published;
         self.counted.left += moved.left;
         let elapsed = now.saturating_duration_since(self.window_start);
         if elapsed < WINDOW {
             return;
         }
-        let Moved { arrived, left } = std::mem::take(&mut self.counted);
+        let moved = std::mem::take(&mut self.counted);
         // A pause of several windows has outlived what was known before it.
         let weight = if elapsed > WINDOW * 4 { 1.0 } else { 0.5 };
         let blend = |known: &mut f64, packets: u64| {
             *known += (packets as f64 / elapsed.as_secs_f64() - *known) * weight;
         };
-        blend(&mut self.arriving, arrived);
-        blend(&mut self.leaving, left);
+        blend(&mut self.arriving, moved.arrived);
+        blend(&mut self.published, moved.published);
+        blend(&mut self.leaving, moved.left);
         self.window_start = now;
     }
 
     /// How long arrivals may gather; zero while the worker has time to answer each at once.
     pub fn wait(&self) -> Duration {
         let rate = self.arriving + self.leaving;
-        let spread = self.leaving >= self.arriving * FAN_OUT;
+        let spread = self.leaving >= self.published * FAN_OUT;
         if rate < if spread { BUSY_RATE } else { FULL_RATE } {
             return Duration::ZERO;
         }
@@ -71,8 +77,8 @@ impl Gather {
 /// Packets per second, in and out, from which gathering pays where each leaves to many.
 const BUSY_RATE: f64 = 2_000.0;
 
-/// Packets sent for each that arrives, reports of receivers included, from which a packet more in a train is worth the
-/// wait: above what a meeting of eight has.
+/// Packets sent for each that is published from which a packet more in a train, and an acknowledgement more at once, are
+/// worth the wait: above what a meeting of eight has.
 const FAN_OUT: f64 = 8.0;
 
 /// Packets per second from which it pays in any case: more than half of what a core does. Below, what it saves is less than
@@ -96,7 +102,12 @@ mod tests {
         let mut now = from;
         for _ in 0..turns {
             now += Duration::from_millis(1);
-            gather.handle_turn(now, Moved { arrived, left });
+            let moved = Moved {
+                arrived,
+                published: arrived,
+                left,
+            };
+            gather.handle_turn(now, moved);
         }
         now
     }
@@ -131,6 +142,21 @@ mod tests {
     }
 
     #[test]
+    fn acknowledgements_do_not_count_as_published() {
+        let start = Instant::now();
+        let mut gather = Gather::new(start, LONGEST);
+        let moved = Moved {
+            arrived: 5,
+            published: 1,
+            left: 10,
+        };
+        for millisecond in 1..500 {
+            gather.handle_turn(start + Duration::from_millis(millisecond), moved);
+        }
+        assert_eq!(gather.wait(), LONGEST / 2);
+    }
+
+    #[test]
     fn a_pause_ends_gathering() {
         let start = Instant::now();
         let mut gather = Gather::new(start, LONGEST);
@@ -138,7 +164,7 @@ mod tests {
         assert_ne!(gather.wait(), Duration::ZERO);
         let one = Moved {
             arrived: 1,
-            left: 0,
+            ..Moved::default()
         };
         gather.handle_turn(now + Duration::from_secs(1), one);
         assert_eq!(gather.wait(), Duration::ZERO);

@@ -278,6 +278,12 @@ impl Worker {
         self.config.id
     }
 
+    /// What there was to forward since the start: packets and messages of publishers, and of other workers.
+    pub fn published(&self) -> u64 {
+        let counters = &self.outbox.counters;
+        counters.rtp_in + counters.data_in + counters.link_in
+    }
+
     /// As if a transport had decrypted a packet: for the fuzz target, which has no keys.
     pub(crate) fn receive_decrypted(
         &mut self,

@@ -165,7 +165,7 @@ impl Thread {
     /// One turn. The order is the order of importance; each step is bounded, so that none starves the next.
     /// Returns how many packets moved.
     fn turn(&mut self, now: Instant, outbox: &mut Outbox) -> Moved {
-        let sent_before = self.sent();
+        let (sent_before, published_before) = (self.sent(), self.world.published());
         self.saturated = false;
 
         // 1. Commands: rare, and whatever comes in next may depend on them (a route, a subscription).
@@ -208,6 +208,7 @@ impl Thread {
         self.end_sends(now);
         let moved = Moved {
             arrived: hops + datagrams + messages + relayed,
+            published: self.world.published() - published_before,
             left: self.count_sends(now, counted) - sent_before,
         };
         if moved.arrived + moved.left > 0 {
