@@ -20,10 +20,16 @@ function files(folder, suffix) {
 /** A file that takes longer hangs: it fails by name, and the others still run. The slowest needs about 3 minutes. */
 const FILE_LIMIT_MS = 10 * 60_000;
 
-function nodeTests(paths, concurrency, env = {}, more = []) {
+function nodeTests(paths, concurrency, { env = {}, more = [] } = {}) {
   const limits = [`--test-concurrency=${concurrency}`, `--test-timeout=${FILE_LIMIT_MS}`, ...more];
   const options = ['--import', 'tsx', '--test', '--test-reporter=spec', ...limits];
   run(process.execPath, [...options, ...paths], { env: { ...process.env, ...env } });
+}
+
+/** One file at a time: each drives clients that would take the cores from the others, and some measure gaps in media. */
+function endToEndTests(paths, env = {}) {
+  // What a test that failed half-way left open must not hold its file up.
+  nodeTests(paths, 1, { env, more: ['--test-force-exit'] });
 }
 
 async function prepareEndToEnd() {
@@ -56,27 +62,25 @@ const families = {
   },
   async e2e() {
     await prepareEndToEnd();
-    // One at a time: each drives browsers that would take the cores from the others.
-    nodeTests(files('test/e2e', '.test.ts'), 1);
+    endToEndTests(files('test/e2e', '.test.ts'));
   },
   /** The same with every room spread over three workers, so that all media crosses links; not what is without media. */
   async spread() {
     await prepareEndToEnd();
     const withoutMedia = /\/(addresses|api|demo|doctor|half-open|metadata|paths|server-sdk|signal|tls)\.test\.ts$/;
     const paths = files('test/e2e', '.test.ts').filter((path) => !withoutMedia.test(path));
-    nodeTests(paths, 1, { E2E_WORKERS: '3', E2E_PLACEMENT: 'spread' });
+    endToEndTests(paths, { E2E_WORKERS: '3', E2E_PLACEMENT: 'spread' });
   },
   /** Networks that clients meet, each laid in namespaces of its own; skips itself, saying so, where that takes more rights. */
   async network() {
     await prepareEndToEnd();
-    nodeTests(files('test/network', '.test.ts'), 1);
+    endToEndTests(files('test/network', '.test.ts'));
   },
-  /** Fleets on a Redis of their own, and what goes wrong with them. One file at a time: they measure gaps in media. */
+  /** Fleets on a Redis of their own, and what goes wrong with them. */
   async cluster() {
     await prepareEndToEnd();
     installAgents();
-    // What a test that failed half-way left open must not hold its file up.
-    nodeTests(files('test/cluster', '.test.ts'), 1, {}, ['--test-force-exit']);
+    endToEndTests(files('test/cluster', '.test.ts'));
   },
   /** Instructions and allocations per packet, against what they may be. */
   instructions() {

@@ -114,6 +114,8 @@ test('pictures pass from rtc-node to rtc-node with their content', async () => {
   const greens = new Set<number>();
   for await (const { frame } of new VideoStream(await coming)) {
     const [red, green, blue] = meanColor(frame);
+    // libwebrtc's source sends black until the first picture is captured.
+    if (greens.size === 0 && Math.max(red, green, blue) < 10) continue;
     assert.ok(green > red + 50 && green > blue + 50, `a green picture, not ${red} ${green} ${blue}`);
     greens.add(Math.round(green / 8));
     if (greens.size >= 5) break;
