@@ -20,16 +20,16 @@ function files(folder, suffix) {
 /** A file that takes longer hangs: it fails by name, and the others still run. The slowest needs about 3 minutes. */
 const FILE_LIMIT_MS = 10 * 60_000;
 
-function nodeTests(paths, concurrency, { env = {}, more = [] } = {}) {
-  const limits = [`--test-concurrency=${concurrency}`, `--test-timeout=${FILE_LIMIT_MS}`, ...more];
+function nodeTests(paths, concurrency, env = {}) {
+  // What a test that failed half-way left open must not hold its file up.
+  const limits = [`--test-concurrency=${concurrency}`, `--test-timeout=${FILE_LIMIT_MS}`, '--test-force-exit'];
   const options = ['--import', 'tsx', '--test', '--test-reporter=spec', ...limits];
   run(process.execPath, [...options, ...paths], { env: { ...process.env, ...env } });
 }
 
 /** One file at a time: each drives clients that would take the cores from the others, and some measure gaps in media. */
 function endToEndTests(paths, env = {}) {
-  // What a test that failed half-way left open must not hold its file up.
-  nodeTests(paths, 1, { env, more: ['--test-force-exit'] });
+  nodeTests(paths, 1, env);
 }
 
 async function prepareEndToEnd() {
