@@ -17,7 +17,9 @@ export function nodeLoad({ rooms, joins, tracks, workers }: CountedLoad): NodeLo
   const counted = new Map<string, number>();
   for (const [name, value] of workers) counted.set(name, (counted.get(name) ?? 0) + value);
   const of = (name: string) => counted.get(name) ?? 0;
-  const forwarded = of('forward_ns_count');
+  const forwarded = Math.max(1, of('forward_ns_count'));
+  const mean = of('forward_ns_sum') / forwarded;
+  const squares = (of('forward_us_squares') * 1e6) / forwarded;
   return {
     numRooms: rooms.rooms,
     numClients: rooms.participants,
@@ -42,6 +44,7 @@ export function nodeLoad({ rooms, joins, tracks, workers }: CountedLoad): NodeLo
     retransmitBytesOut: of('rtx_bytes_out'),
     retransmitPacketsOut: of('rtx_out'),
     // In nanoseconds, as livekit-server has it.
-    forwardLatency: forwarded === 0 ? 0 : Math.round(of('forward_ns_sum') / forwarded),
+    forwardLatency: Math.round(mean),
+    forwardJitter: Math.round(Math.sqrt(Math.max(0, squares - mean ** 2))),
   };
 }

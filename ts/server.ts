@@ -15,6 +15,7 @@ import { Keys } from './auth/keys.ts';
 import { mintRefreshToken } from './auth/token.ts';
 import { apiCertificate, turnCertificate } from './certificate-settings.ts';
 import type { Drain } from './cluster/drain.ts';
+import { sentPackets } from './cluster/system-load.ts';
 import { ClusterLinks } from './cluster-root.ts';
 import type { Config } from './config/schema.ts';
 import { demoFiles } from './demo-files.ts';
@@ -47,6 +48,7 @@ import { EdgeMetrics } from './metrics/edge.ts';
 import { MetricsExporter } from './metrics/exporter.ts';
 import { RpcMetrics } from './metrics/rpc.ts';
 import { SessionMetrics } from './metrics/sessions.ts';
+import { SignalMetrics } from './metrics/signals.ts';
 import { TrackMetrics } from './metrics/tracks.ts';
 import { createNegotiation } from './negotiate/negotiation.ts';
 import { nodeLoad } from './node-load.ts';
@@ -117,6 +119,7 @@ class SluiceServer implements Server {
   readonly #connections = new ConnectionMetrics();
   readonly #rpcMetrics = new RpcMetrics();
   readonly #apiMetrics = new ApiMetrics();
+  readonly #signals = new SignalMetrics();
   readonly #sessions = new SessionMetrics();
   readonly #tracks = new TrackMetrics();
   readonly #certificates: CertificateFiles[] = [];
@@ -320,7 +323,9 @@ class SluiceServer implements Server {
     const sources = {
       nodeId: this.nodeId,
       totals: () => this.#rooms.totals,
+      sentPackets,
       connections: this.#connections,
+      signals: this.#signals,
       sessions: this.#sessions,
       tracks: this.#tracks,
       rpc: this.#rpcMetrics,
@@ -431,6 +436,7 @@ class SluiceServer implements Server {
       findHost: async () => this.#fleet.sessions,
       waits: waitsFor(signal_relay.connect_attempts),
       onJoin: (state) => this.#sessions.reached(state),
+      observer: this.#signals,
       logFor: (fields) => this.#log.child(fields),
     });
   }

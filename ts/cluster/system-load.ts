@@ -65,7 +65,7 @@ function machineBusyMicros(): number {
 }
 
 /** Of all interfaces but the loopback one, as proc(5) has `/proc/net/dev`; modulo 2^32, as records have it. */
-function sentPackets(root: string): { sysPacketsOut: number; sysPacketsDropped: number } {
+export function sentPackets(root = '/'): { sysPacketsOut: number; sysPacketsDropped: number } {
   let [packets, dropped] = [0, 0];
   for (const [, name, figures = ''] of readText(`${root}/proc/net/dev`).matchAll(/^\s*([^\s:]+):(.*)$/gm)) {
     if (name === 'lo') continue;

@@ -24,6 +24,7 @@ import { AccessToken, type VideoGrant } from 'livekit-server-sdk';
 import { type RawData, WebSocket } from 'ws';
 import { Keys } from '../auth/keys.ts';
 import { RpcError } from '../lib/rpc-error.ts';
+import { SignalMetrics } from '../metrics/signals.ts';
 import { chooseHttpApp } from './choose.ts';
 import { pipeline } from './pipeline.ts';
 import { Routes } from './routes.ts';
@@ -45,6 +46,7 @@ before(async () => {
     checks: { autoCreate: false, roomExists: async () => roomExists },
     findHost: async () => host,
     waits: [100, 100, 100],
+    observer: new SignalMetrics(),
     maxEntering: 20,
     logFor: () => silent,
   });

@@ -6,8 +6,8 @@ import { Admission, RETRY_AFTER_S } from '../signal/admission.ts';
 import { SharedFrames } from '../signal/codec.ts';
 import { type ConnectChecks, type ConnectLimits, parseConnect } from '../signal/connect.ts';
 import { Refusal } from '../signal/refusal.ts';
-import type { ConnectionLog } from '../signal/socket.ts';
-import { type HostFinder, type Started, startSession } from '../signal/starter.ts';
+import type { ConnectionLog, SignalObserver } from '../signal/socket.ts';
+import { type HostFinder, type Shared, type Started, startSession } from '../signal/starter.ts';
 import type { JoinParams } from '../signal/types.ts';
 import type { Call, Route } from './pipeline.ts';
 import { text } from './reply.ts';
@@ -22,6 +22,8 @@ export interface SignalRoutesParts {
   readonly waits: readonly number[];
   /** How far each connection came. */
   readonly onJoin?: (state: 'signal_connected' | 'signal_validation_failed' | 'signal_failed') => void;
+  /** Hears of each signal message. */
+  readonly observer: SignalObserver;
   /** How many may be joining at once. */
   readonly maxEntering?: number;
   /** A log for one connection, from the fields that operators look for. */
@@ -29,11 +31,11 @@ export interface SignalRoutesParts {
 }
 
 export function addSignalRoutes(routes: Routes, parts: SignalRoutesParts): void {
-  const frames = new SharedFrames();
+  const shared = { frames: new SharedFrames(), observer: parts.observer };
   const admission = new Admission(parts.maxEntering);
   routes
-    .exact('/rtc', join(parts, frames, admission, false))
-    .exact('/rtc/v1', join(parts, frames, admission, true))
+    .exact('/rtc', join(parts, shared, admission, false))
+    .exact('/rtc/v1', join(parts, shared, admission, true))
     .exact('/rtc/validate', validate(parts, false))
     .exact('/rtc/v1/validate', validate(parts, true));
 }
@@ -49,12 +51,7 @@ function validate({ limits, checks, logFor }: SignalRoutesParts, joinRequestRequ
   };
 }
 
-function join(
-  parts: SignalRoutesParts,
-  frames: SharedFrames,
-  admission: Admission,
-  joinRequestRequired: boolean,
-): Route {
+function join(parts: SignalRoutesParts, shared: Shared, admission: Admission, joinRequestRequired: boolean): Route {
   const { limits, checks, findHost, waits, logFor, onJoin } = parts;
   return async (call) => {
     if (!call.request.upgrade) return text(404, '');
@@ -70,7 +67,7 @@ function join(
       const { roomConfig } = params.claims;
       // They belong into CreateRoom: whoever has the token can read them.
       if (roomConfig !== undefined && hasCredentials(roomConfig)) log.warn({}, 'credentials found in token');
-      const started = await startSession(params, findHost, call.request.aborted, frames, log, waits);
+      const started = await startSession(params, findHost, call.request.aborted, shared, log, waits);
       onJoin?.('signal_connected');
       return upgrade(started, call.request.aborted);
     } catch (error) {

@@ -5,6 +5,9 @@ import { Counter, Gauge, Histogram, type Metric } from 'prom-client';
 /** `udp`, `tcp`, `relay-udp`, `relay-tcp` or `relay-tls`. */
 type Path = string;
 
+/** What livekit-server counts as operations: descriptions that we send are among them. */
+export type Operation = 'participant_join' | 'offer' | 'answer' | 'peer_connection';
+
 /** Why somebody did not get in. */
 export type JoinFailure =
   | 'portsExhausted'
@@ -66,6 +69,13 @@ export class ConnectionMetrics {
     registers: [],
   });
 
+  readonly #operations = new Counter({
+    name: 'livekit_node_service_operation',
+    help: 'What clients were served: participant_join, offer, answer, peer_connection, by whether it went well',
+    labelNames: ['type', 'status', 'error_type'],
+    registers: [],
+  });
+
   /** For the exporter's registry. */
   get all(): Metric[] {
     return [
@@ -77,6 +87,7 @@ export class ConnectionMetrics {
       this.#fallbacks,
       this.#joinFailures,
       this.#states,
+      this.#operations,
     ];
   }
 
@@ -90,6 +101,16 @@ export class ConnectionMetrics {
 
   reached(transport: 'publisher' | 'subscriber', state: 'started' | 'ice_connected' | 'connected'): void {
     this.#states.inc({ transport: transport.toUpperCase(), state });
+    if (state === 'connected') this.served('peer_connection');
+  }
+
+  served(operation: Operation): void {
+    this.#operations.inc({ type: operation, status: 'success', error_type: '' });
+  }
+
+  /** A description of the client that could not be used. */
+  refused(description: 'offer' | 'answer'): void {
+    this.#operations.inc({ type: description, status: 'error', error_type: 'remote_description' });
   }
 
   /** ICE and DTLS stand for the first time; durations in milliseconds. */

@@ -8,6 +8,7 @@ import { EdgeMetrics } from './edge.ts';
 import { MetricsExporter } from './exporter.ts';
 import { RpcMetrics } from './rpc.ts';
 import { SessionMetrics } from './sessions.ts';
+import { SignalMetrics } from './signals.ts';
 import { TrackMetrics } from './tracks.ts';
 
 const sources = {
@@ -18,7 +19,9 @@ const sources = {
     ['link_in', 7],
     ['drop_srtp_rejected', 3],
   ],
+  sentPackets: () => ({ sysPacketsOut: 0, sysPacketsDropped: 0 }),
   connections: new ConnectionMetrics(),
+  signals: new SignalMetrics(),
   sessions: new SessionMetrics(),
   tracks: new TrackMetrics(),
   rpc: new RpcMetrics(),

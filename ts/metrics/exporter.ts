@@ -12,6 +12,7 @@ import type { ConnectionMetrics } from './connections.ts';
 import type { EdgeMetrics } from './edge.ts';
 import type { RpcMetrics } from './rpc.ts';
 import type { SessionMetrics } from './sessions.ts';
+import type { SignalMetrics } from './signals.ts';
 import type { TrackMetrics } from './tracks.ts';
 import { WorkerMetrics } from './workers.ts';
 
@@ -20,13 +21,22 @@ export interface Totals {
   participants: number;
 }
 
+/** Modulo 2^32. */
+export interface SentPackets {
+  sysPacketsOut: number;
+  sysPacketsDropped: number;
+}
+
 export interface ExporterSources {
   nodeId: string;
   totals: () => Totals;
   /** How many workers there are, and what one has counted, by name. */
   workers: number;
   workerCounters: (worker: number) => Promise<[string, number][]>;
+  /** Packets that all interfaces sent and dropped, from any moment on. */
+  sentPackets: () => SentPackets;
   connections: ConnectionMetrics;
+  signals: SignalMetrics;
   sessions: SessionMetrics;
   tracks: TrackMetrics;
   edge: EdgeMetrics;
@@ -52,9 +62,10 @@ export class MetricsExporter {
     this.#settings = settings;
     this.#registry.setDefaultLabels({ node_id: sources.nodeId, node_type: 'SERVER' });
     addTotals(this.#registry, sources.totals);
+    addSentPackets(this.#registry, sources.sentPackets);
     this.#workers = new WorkerMetrics(sources.workers, sources.workerCounters);
-    const { connections, sessions, tracks, edge, cluster, rpc, api } = sources;
-    const groups = [this.#workers, connections, sessions, tracks, edge, cluster, rpc, api];
+    const { connections, signals, sessions, tracks, edge, cluster, rpc, api } = sources;
+    const groups = [this.#workers, connections, signals, sessions, tracks, edge, cluster, rpc, api];
     for (const metric of groups.flatMap(({ all }) => all)) this.#registry.registerMetric(metric);
     collectDefaultMetrics({ register: this.#registry });
     this.#server = createServer((request, response) => void this.#answer(request, response));
@@ -111,4 +122,21 @@ function addTotals(registry: Registry, totals: () => Totals): void {
       },
     });
   }
+}
+
+/** From zero when the server starts, as livekit-server has it. */
+function addSentPackets(registry: Registry, read: () => SentPackets): void {
+  const before = read();
+  const since = (now: number, then: number) => (now - then + 2 ** 32) % 2 ** 32;
+  new Gauge({
+    name: 'livekit_node_packet_total',
+    help: 'Packets of the whole system since the start of the server: out, or dropped before they were sent',
+    labelNames: ['type'],
+    registers: [registry],
+    collect() {
+      const now = read();
+      this.set({ type: 'out' }, since(now.sysPacketsOut, before.sysPacketsOut));
+      this.set({ type: 'dropped' }, since(now.sysPacketsDropped, before.sysPacketsDropped));
+    },
+  });
 }

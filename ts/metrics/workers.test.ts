@@ -28,6 +28,13 @@ const COUNTS: [string, number][][] = [
     ['tcp_accepted', 4],
     ['tcp_connections', 3],
     ['tcp_closed_slow', 1],
+    ['turn_tcp_connections', 4],
+    ['stream_dest_count_bytes_image_le_1', 1],
+    ['stream_dest_count_bytes_image_sum', 1],
+    ['stream_dest_count_bytes_image_count', 1],
+    ['stream_bytes_bytes_image_le_2048', 1],
+    ['stream_bytes_bytes_image_sum', 2000],
+    ['stream_bytes_bytes_image_count', 1],
   ],
   [
     ['packets_in', 1],
@@ -37,6 +44,9 @@ const COUNTS: [string, number][][] = [
     ['turn_allocations', 1],
     ['turn_refused_stale_nonce', 2],
     ['tcp_dropped_full', 5],
+    ['stream_dest_count_bytes_image_le_1', 2],
+    ['stream_dest_count_bytes_image_sum', 2],
+    ['stream_dest_count_bytes_image_count', 2],
   ],
 ];
 
@@ -72,10 +82,37 @@ test('what livekit-server counts, TURN and ICE over TCP are summed over workers,
     'sluice_ice_tcp_connections 3',
     'sluice_ice_tcp_closed_total{reason="slow"} 1',
     'sluice_ice_tcp_drops_total{reason="full"} 5',
+    'livekit_connection_total{kind="incoming"} 4',
+    'livekit_connection_total{kind="outgoing"} 3',
+    'livekit_datapacket_stream_dest_count_bucket{type="bytes",mime_type="image",le="1"} 3',
+    'livekit_datapacket_stream_bytes_sum{type="bytes",mime_type="image"} 2000',
   ]) {
     assert.ok(lines.includes(line), `${line}\n${lines.join('\n')}`);
   }
   counts[0] = [['turn_allocations', 0]];
   await metrics.refresh();
   assert.match(await registry.metrics(), /^sluice_turn_allocations 1$/m);
+});
+
+test('forwarding is told by its mean and its spread since the last scrape', async () => {
+  let counts: [string, number][] = [];
+  const metrics = new WorkerMetrics(1, async () => counts);
+  const registry = new Registry();
+  for (const metric of metrics.all) registry.registerMetric(metric);
+  counts = [
+    ['forward_ns_sum', 9e9],
+    ['forward_ns_count', 10],
+    ['forward_us_squares', 1e13],
+  ];
+  await metrics.refresh();
+  // Two packets of 100 µs and two of 300 µs since.
+  counts = [
+    ['forward_ns_sum', 9e9 + 800_000],
+    ['forward_ns_count', 14],
+    ['forward_us_squares', 1e13 + 200_000],
+  ];
+  await metrics.refresh();
+  const text = await registry.metrics();
+  assert.match(text, /^livekit_forward_latency 200000$/m);
+  assert.match(text, /^livekit_forward_jitter 100000$/m);
 });

@@ -34,7 +34,16 @@ export class WorkerMetrics {
     help: 'How long packets were here on average since the last scrape, in nanoseconds',
     registers: [],
   });
-  #before = { sum: 0, count: 0 };
+  readonly #jitter = new Gauge({
+    name: 'livekit_forward_jitter',
+    help: 'Standard deviation of how long packets were here since the last scrape, in nanoseconds',
+    registers: [],
+  });
+  readonly #streams = {
+    dest_count: new CountedHistogram('livekit_datapacket_stream_dest_count', 'Identities that data streams are to'),
+    bytes: new CountedHistogram('livekit_datapacket_stream_bytes', 'Announced length of data streams'),
+  };
+  #before = { sum: 0, count: 0, squares: 0 };
 
   /** `ask` yields what one worker has counted, by name. */
   constructor(workers: number, ask: (worker: number) => Promise<Counts>) {
@@ -44,7 +53,15 @@ export class WorkerMetrics {
 
   /** For the exporter's registry. */
   get all(): Metric[] {
-    return [...this.#counted, this.#latency, this.#forward.metric, this.#turns.metric];
+    return [
+      ...this.#counted,
+      this.#latency,
+      this.#jitter,
+      this.#forward.metric,
+      this.#turns.metric,
+      this.#streams.dest_count.metric,
+      this.#streams.bytes.metric,
+    ];
   }
 
   get #counted(): (Counter | Gauge)[] {
@@ -56,34 +73,57 @@ export class WorkerMetrics {
     const counts = await Promise.all(Array.from({ length: this.#workers }, (_, worker) => this.#ask(worker)));
     for (const metric of this.#counted) metric.reset();
     for (const [worker, counters] of counts.entries()) {
-      for (const [name, value] of firstSends(counters)) if (!TIMING.test(name)) this.#count(worker, name, value);
+      for (const [name, value] of firstSends(counters))
+        if (!COUNTED_BUCKETS.test(name)) this.#count(worker, name, value);
     }
     const turns = counts.map((counters, worker) => buckets(counters, 'turn_ns', { worker }, NANOSECONDS));
     this.#turns.set(turns);
-    this.#tellForwarding(counts);
+    const summed = sumOf(counts);
+    this.#tellForwarding(summed);
+    this.#tellStreams(summed);
   }
 
   #count(worker: number, name: string, value: number): void {
-    const family = this.#families.find(({ prefix, label }) =>
+    const families = this.#families.filter(({ prefix, label }) =>
       label === undefined ? name === prefix : name.startsWith(prefix),
     );
-    if (family === undefined) {
-      this.#events.inc({ worker, event: name }, value);
-      return;
+    if (families.length === 0) this.#events.inc({ worker, event: name }, value);
+    for (const { prefix, label, labels, metric, perWorker } of families) {
+      const rest = label === undefined ? {} : { [label]: name.slice(prefix.length) };
+      metric.inc({ ...labels, ...rest, ...(perWorker === true ? { worker } : {}) }, value);
     }
-    const rest = family.label === undefined ? {} : { [family.label]: name.slice(family.prefix.length) };
-    family.metric.inc({ ...family.labels, ...rest, ...(family.perWorker === true ? { worker } : {}) }, value);
   }
 
-  #tellForwarding(counts: readonly Counts[]): void {
-    const summed = new Map<string, number>();
-    for (const [name, value] of counts.flat()) summed.set(name, (summed.get(name) ?? 0) + value);
-    const all = buckets([...summed], 'forward_ns', {}, 1);
+  #tellForwarding(summed: Counts): void {
+    const all = buckets(summed, 'forward_ns', {}, 1);
     this.#forward.set([all]);
-    const { sum, count } = this.#before;
-    if (all.count > count) this.#latency.set((all.sum - sum) / (all.count - count));
-    this.#before = all;
+    const squares = (new Map(summed).get('forward_us_squares') ?? 0) * 1e6;
+    const before = this.#before;
+    this.#before = { sum: all.sum, count: all.count, squares };
+    const count = all.count - before.count;
+    if (count <= 0) return;
+    const mean = (all.sum - before.sum) / count;
+    this.#latency.set(mean);
+    this.#jitter.set(Math.sqrt(Math.max(0, (squares - before.squares) / count - mean ** 2)));
   }
+
+  /** A series for each kind of stream and family of MIME types that was begun. */
+  #tellStreams(summed: Counts): void {
+    for (const [figure, histogram] of Object.entries(this.#streams)) {
+      const series = summed.flatMap(([name]) => {
+        const [, type, mime_type] = new RegExp(`^stream_${figure}_([a-z]+)_([a-z]+)_count$`).exec(name) ?? [];
+        if (type === undefined || mime_type === undefined) return [];
+        return [buckets(summed, `stream_${figure}_${type}_${mime_type}`, { type, mime_type }, 1)];
+      });
+      histogram.set(series);
+    }
+  }
+}
+
+function sumOf(counts: readonly Counts[]): Counts {
+  const summed = new Map<string, number>();
+  for (const [name, value] of counts.flat()) summed.set(name, (summed.get(name) ?? 0) + value);
+  return [...summed];
 }
 
 /** Workers count what goes out again among all that goes out. */
@@ -107,7 +147,7 @@ function buckets(counts: Counts, name: string, labels: CountedBuckets['labels'],
 }
 
 const NANOSECONDS = 1e9;
-const TIMING = /^(?:turn|forward)_ns_/;
+const COUNTED_BUCKETS = /^(?:turn_ns|forward_ns|forward_us|stream_dest_count|stream_bytes)_/;
 
 function families(): Family[] {
   return [...sharedFamilies(), ...workerFamilies(), ...turnFamilies(), ...tcpFamilies()];
@@ -167,7 +207,16 @@ function workerFamilies(): Family[] {
 }
 
 function turnFamilies(): Family[] {
+  const connections = new Gauge({
+    name: 'livekit_connection_total',
+    help: 'Connections of the TURN server: incoming over TCP and TLS, outgoing relays',
+    labelNames: ['kind'],
+    registers: [],
+  });
   return [
+    { prefix: 'turn_tcp_connections', metric: connections, labels: { kind: 'incoming' } },
+    { prefix: 'turn_tls_connections', metric: connections, labels: { kind: 'incoming' } },
+    { prefix: 'turn_allocations', metric: connections, labels: { kind: 'outgoing' } },
     {
       prefix: 'turn_allocations',
       metric: new Gauge({ name: 'sluice_turn_allocations', help: 'Relays that clients hold now', registers: [] }),

@@ -19,6 +19,7 @@ import type { RoomName } from '../lib/ids.ts';
 import type { WorkerId } from '../media/commands.ts';
 import { ConnectionMetrics } from '../metrics/connections.ts';
 import { SessionMetrics } from '../metrics/sessions.ts';
+import { SignalMetrics } from '../metrics/signals.ts';
 import { TrackMetrics } from '../metrics/tracks.ts';
 import { createNegotiation } from '../negotiate/negotiation.ts';
 import { NO_EGRESS } from '../room/auto-egress.ts';
@@ -65,6 +66,7 @@ function handlerOf(host: RoomSessionHost): HttpHandler {
     checks: { autoCreate: true, roomExists: async () => true },
     findHost: async () => host,
     waits: waitsFor(1),
+    observer: new SignalMetrics(),
     logFor: (fields) => UNREAD.child(fields),
   });
   return pipeline(routes.handle, { keys: KEYS, maxBodyBytes: 0, now: () => new Date() });

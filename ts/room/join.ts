@@ -76,6 +76,7 @@ async function openTransports(member: Member): Promise<void> {
 /** The first message; only after it others may follow. */
 function welcome(context: RoomContext, room: Room, member: Member): void {
   member.outbox.send({ case: 'join', value: joinResponse(context, room, member) });
+  context.metrics.served('participant_join');
   member.feed.open();
   member.participant.moveTo({ name: 'joined' });
   member.tokens.start();

@@ -131,7 +131,10 @@ export class Member {
     this.dataBlobs = new DataBlobs(context.config.dataBlobs);
     this.connection = this.#makeConnection();
     this.transports = this.#makeTransports(params);
-    this.negotiation = context.createNegotiation(negotiationHost(this), this.#negotiationOptions(params, terms));
+    this.negotiation = context.createNegotiation(
+      negotiationHost(this, context.metrics),
+      this.#negotiationOptions(params, terms),
+    );
     this.tokens = new TokenRefresh({
       clock,
       issue: context.issueToken,
@@ -201,6 +204,7 @@ export class Member {
         if (this.#closed) return;
         const reason = error instanceof Error ? error.message : String(error);
         this.#context.log.info({ error: reason, participantID: this.participant.sid }, `unusable ${what}`);
+        this.#context.metrics.refused(what);
         this.restartSession('negotiationFailed');
       }
     });

@@ -1,6 +1,7 @@
 /** A member as its negotiation sees it: what it sends goes to the client, what it reports to the part concerned. */
 
 import { MediaSectionsRequirement, SessionDescription, TrickleRequest } from '@livekit/protocol';
+import type { ConnectionMetrics } from '../metrics/connections.ts';
 import type { NegotiationHost } from '../negotiate/types.ts';
 import type { Outbox } from './outbox.ts';
 import type { Publications } from './publications.ts';
@@ -15,13 +16,17 @@ export interface NegotiatedParts {
   restartSession(reason: 'negotiationFailed'): void;
 }
 
-export function negotiationHost(member: NegotiatedParts): NegotiationHost {
+export function negotiationHost(member: NegotiatedParts, metrics: Pick<ConnectionMetrics, 'served'>): NegotiationHost {
   const { outbox, publications, subscriptions, transports } = member;
   return {
-    sendOffer: (sdp, id, midToTrackId) =>
-      outbox.send({ case: 'offer', value: new SessionDescription({ type: 'offer', sdp, id, midToTrackId }) }),
-    sendAnswer: (sdp, id, midToTrackId) =>
-      outbox.send({ case: 'answer', value: new SessionDescription({ type: 'answer', sdp, id, midToTrackId }) }),
+    sendOffer: (sdp, id, midToTrackId) => {
+      outbox.send({ case: 'offer', value: new SessionDescription({ type: 'offer', sdp, id, midToTrackId }) });
+      metrics.served('offer');
+    },
+    sendAnswer: (sdp, id, midToTrackId) => {
+      outbox.send({ case: 'answer', value: new SessionDescription({ type: 'answer', sdp, id, midToTrackId }) });
+      metrics.served('answer');
+    },
     sendTrickle: (candidateInit, target, final) =>
       outbox.send({ case: 'trickle', value: new TrickleRequest({ candidateInit, target, final }) }),
     sendMediaSectionsRequirement: (numAudios, numVideos) =>

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it, mock } from 'node:test';
-import { SignalRequest } from '@livekit/protocol';
+import { SignalRequest, SignalResponse } from '@livekit/protocol';
 import { SharedFrames } from './codec.ts';
 import { SignalConnection } from './socket.ts';
 import type { SignalSession } from './types.ts';
 
 function open() {
-  const heard = { pings: 0, terminated: 0, closed: [] as boolean[] };
+  const heard = { pings: 0, terminated: 0, closed: [] as boolean[], messages: [] as string[] };
   const socket = {
     send: () => {},
     ping: () => (heard.pings += 1),
@@ -14,9 +14,16 @@ function open() {
     close: () => {},
     terminate: () => (heard.terminated += 1),
   };
-  const session = { closed: (byClient: boolean) => heard.closed.push(byClient) } as unknown as SignalSession;
-  const connection = new SignalConnection(new SharedFrames(), { debug: () => {}, warn: () => {} });
-  return { heard, listener: connection.open(socket, session) };
+  const session = {
+    closed: (byClient: boolean) => heard.closed.push(byClient),
+    participant: { ping: () => {} },
+  } as unknown as SignalSession;
+  const observer = {
+    received: (result: string) => heard.messages.push(`received ${result}`),
+    sent: (result: string) => heard.messages.push(`sent ${result}`),
+  };
+  const connection = new SignalConnection(new SharedFrames(), observer, { debug: () => {}, warn: () => {} });
+  return { heard, connection, listener: connection.open(socket, session) };
 }
 
 /** Moves the clock while somebody keeps doing something. */
@@ -70,4 +77,13 @@ describe('a signal connection', { concurrency: false }, () => {
       assert.equal(heard.terminated, 0);
     }),
   );
+
+  it('tells what became of each message', () => {
+    const { heard, connection, listener } = open();
+    listener.message(new SignalRequest({ message: { case: 'ping', value: 1n } }).toBinary());
+    listener.message(Buffer.from([0xff, 0xff]));
+    listener.closed(1000);
+    connection.send(new SignalResponse());
+    assert.deepEqual(heard.messages, ['sent success', 'received success', 'received failure', 'sent failure']);
+  });
 });

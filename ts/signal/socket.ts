@@ -36,6 +36,12 @@ export interface ClientSocketListener {
   closed(code: number): void;
 }
 
+/** Hears what became of each message. */
+export interface SignalObserver {
+  received(result: 'success' | 'failure'): void;
+  sent(result: 'success' | 'failure'): void;
+}
+
 export interface ConnectionLog {
   debug(fields: object, text: string): void;
   warn(fields: object, text: string): void;
@@ -52,6 +58,7 @@ export class SignalConnection implements SignalSink {
   #state: State = { name: 'waiting', queue: [], ended: false };
   #mode: FrameMode = 'binary';
   readonly #frames: SharedFrames;
+  readonly #observer: SignalObserver;
   readonly #log: ConnectionLog;
   readonly #first: Deferred<void> = deferred();
   readonly #budget = new RequestBudget();
@@ -60,8 +67,9 @@ export class SignalConnection implements SignalSink {
   #silence: NodeJS.Timeout | undefined;
   #deadline: NodeJS.Timeout | undefined;
 
-  constructor(frames: SharedFrames, log: ConnectionLog) {
+  constructor(frames: SharedFrames, observer: SignalObserver, log: ConnectionLog) {
     this.#frames = frames;
+    this.#observer = observer;
     this.#log = log;
     // Nobody waits for it once an attempt failed.
     this.#first.promise.catch(() => {});
@@ -105,7 +113,10 @@ export class SignalConnection implements SignalSink {
     this.#pings = setInterval(() => this.#ping(), PING_INTERVAL_MS);
     this.#awaitSilence(SILENCE_MS);
     if (before.name === 'waiting') {
-      for (const message of before.queue) socket.send(encodeResponse(message, this.#mode));
+      for (const message of before.queue) {
+        socket.send(encodeResponse(message, this.#mode));
+        this.#observer.sent('success');
+      }
       if (before.ended) this.#drain(socket);
     }
     return {
@@ -126,6 +137,9 @@ export class SignalConnection implements SignalSink {
       this.#first.resolve();
     } else if (state.name === 'open' || state.name === 'leaving') {
       state.socket.send(encode(this.#mode), compress);
+      this.#observer.sent('success');
+    } else {
+      this.#observer.sent('failure');
     }
   }
 
@@ -134,6 +148,7 @@ export class SignalConnection implements SignalSink {
     if (state.name !== 'open') return;
     this.#heardAt = Date.now();
     if (!this.#budget.spend(this.#heardAt)) {
+      this.#observer.received('failure');
       this.#leave('too many signal requests');
       return;
     }
@@ -142,7 +157,9 @@ export class SignalConnection implements SignalSink {
       const request = decodeRequest(frame);
       this.#answerPing(request);
       if (!dispatch(state.session, request)) this.#log.debug({}, 'ignoring an unknown signal request');
+      this.#observer.received('success');
     } catch (error) {
+      this.#observer.received('failure');
       this.#leave('cannot handle a signal request', error);
     }
   }

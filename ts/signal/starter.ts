@@ -3,7 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { RpcError } from '../lib/rpc-error.ts';
 import type { SharedFrames } from './codec.ts';
-import { type ConnectionLog, SignalConnection } from './socket.ts';
+import { type ConnectionLog, SignalConnection, type SignalObserver } from './socket.ts';
 import type { JoinParams, SessionHost, SignalSession } from './types.ts';
 
 /** Milliseconds that each try may take; each has a little more than the one before. */
@@ -19,19 +19,25 @@ export interface Started {
 /** Finds the host of the room, again at each try: the node that failed may be gone. */
 export type HostFinder = (params: JoinParams) => Promise<SessionHost>;
 
+/** What the connections of a node share. */
+export interface Shared {
+  readonly frames: SharedFrames;
+  readonly observer: SignalObserver;
+}
+
 /** Rejects with `RpcError` where the client is to be refused; `gone` fires when nobody waits any more. */
 export async function startSession(
   params: JoinParams,
   findHost: HostFinder,
   gone: AbortSignal,
-  frames: SharedFrames,
+  { frames, observer }: Shared,
   log: ConnectionLog,
   waits: readonly number[],
 ): Promise<Started> {
   let failure = new RpcError('internal', 'no attempts to start a session are configured');
   for (const [attempt, wait] of waits.entries()) {
     if (gone.aborted) break;
-    const connection = new SignalConnection(frames, log);
+    const connection = new SignalConnection(frames, observer, log);
     const abandoned = new Abandonment(gone, wait);
     const began = performance.now();
     try {

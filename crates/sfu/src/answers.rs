@@ -57,6 +57,7 @@ impl Holdings<'_> {
         Answer::WorkerStats {
             counters: counters
                 .map(|(name, value)| (name.to_owned(), value))
+                .chain(self.data.streams.counters())
                 .collect(),
         }
     }

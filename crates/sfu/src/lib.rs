@@ -7,6 +7,7 @@ pub mod config;
 pub mod event;
 #[doc(hidden)]
 pub mod fuzz;
+pub mod histogram;
 pub mod link;
 pub mod pool;
 pub mod stats;

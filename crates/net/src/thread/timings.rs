@@ -2,63 +2,55 @@
 
 use std::time::Duration;
 
+use sluice_sfu::histogram::Histogram;
+
 /// Histograms of one worker, in nanoseconds; told as counters `<name>_le_<bound>`, `<name>_sum` and `<name>_count`.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Timings {
-    turns: Histogram,
-    forwards: Histogram,
+    turns: Histogram<10>,
+    forwards: Histogram<10>,
+    /// Sum of the squares of what `forwards` counts, in square microseconds: how much it varies.
+    forward_squares: u64,
 }
 
 impl Timings {
     /// A turn that moved something took so long.
     pub fn handle_turn(&mut self, turn: Duration) {
-        self.turns.add(turn, 1);
+        self.turns.add(nanoseconds(turn), 1);
     }
 
     /// So many packets left at once. Each is counted with the longest that it can have been here, from before the
     /// gathering to the end of its part of the turn: a packet that came just before the turn stayed shorter.
     pub fn handle_sends(&mut self, stayed: Duration, packets: u64) {
+        let stayed = nanoseconds(stayed);
         self.forwards.add(stayed, packets);
+        let square = (stayed / 1_000).saturating_pow(2);
+        self.forward_squares = self
+            .forward_squares
+            .saturating_add(square.saturating_mul(packets));
     }
 
     /// Every counter with its name.
     pub fn counters(&self) -> impl Iterator<Item = (String, u64)> + use<> {
         let turns = self.turns.counters("turn_ns");
-        turns.chain(self.forwards.counters("forward_ns"))
+        let forwards = self.forwards.counters("forward_ns");
+        let squares = ("forward_us_squares".to_owned(), self.forward_squares);
+        turns.into_iter().chain(forwards).chain([squares])
     }
 }
 
-#[derive(Debug, Default)]
-struct Histogram {
-    /// Each with what is at most its bound and above the one before; what is above all is in `count` only.
-    buckets: [u64; BOUNDS_NS.len()],
-    sum: u64,
-    count: u64,
-}
-
-impl Histogram {
-    fn add(&mut self, value: Duration, times: u64) {
-        let value = u64::try_from(value.as_nanos()).unwrap_or(u64::MAX);
-        let at = BOUNDS_NS.partition_point(|bound| *bound < value);
-        if let Some(bucket) = self.buckets.get_mut(at) {
-            *bucket += times;
+impl Default for Timings {
+    fn default() -> Self {
+        Self {
+            turns: Histogram::new(BOUNDS_NS),
+            forwards: Histogram::new(BOUNDS_NS),
+            forward_squares: 0,
         }
-        self.sum = self.sum.saturating_add(value.saturating_mul(times));
-        self.count += times;
     }
+}
 
-    fn counters(&self, name: &'static str) -> impl Iterator<Item = (String, u64)> + use<> {
-        let buckets = BOUNDS_NS.into_iter().zip(self.buckets);
-        let mut below = 0;
-        let bounded = buckets.map(move |(bound, count)| {
-            below += count;
-            (format!("{name}_le_{bound}"), below)
-        });
-        bounded.chain([
-            (format!("{name}_sum"), self.sum),
-            (format!("{name}_count"), self.count),
-        ])
-    }
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// 50 µs to 20 ms: livekit-server's bounds for its forwarding latency (livekit-facts 10).
@@ -88,5 +80,9 @@ mod tests {
         assert_eq!(of("forward_ns_le_50000"), Some(3));
         assert_eq!(of("forward_ns_count"), Some(5));
         assert_eq!(of("forward_ns_sum"), Some(3 * 50_000 + 2_000_000_000));
+        assert_eq!(
+            of("forward_us_squares"),
+            Some(3 * 2_500 + 2 * 1_000_000_000_000)
+        );
     }
 }

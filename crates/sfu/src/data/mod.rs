@@ -6,6 +6,7 @@ pub mod frame;
 pub mod packet;
 pub mod room;
 pub mod router;
+pub mod streams;
 pub mod tracks;
 
 mod base64;

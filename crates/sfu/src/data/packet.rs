@@ -2,6 +2,7 @@
 //! everything else through, fields of later versions included.
 
 use super::proto::{Field, Fields, Malformed, Value, put_bytes, put_str, put_varint};
+use super::streams::{StreamHeader, StreamKind};
 
 /// A `DataPacket`, checked as far as this file looks into it.
 #[derive(Debug, Clone)]
@@ -72,6 +73,11 @@ impl<'a> Packet<'a> {
             Some((STREAM_HEADER, _)) => Body::StreamHeader,
             _ => Body::Other,
         }
+    }
+
+    /// The stream that it begins; none where it begins none.
+    pub fn stream_header(&self) -> Option<StreamHeader<'a>> {
+        (self.body() == Body::StreamHeader).then(|| header_of(self.inner()))
     }
 
     /// The identity it says it is from.
@@ -211,7 +217,7 @@ impl<'a> Packet<'a> {
         let foreign = !self.identity.is_empty() && self.identity != sender.identity;
         let may = match self.body() {
             Body::Chat => true,
-            Body::StreamHeader => is_text_header(self.inner()),
+            Body::StreamHeader => header_of(self.inner()).kind == StreamKind::Text,
             _ => false,
         };
         sender.agent && foreign && may
@@ -234,13 +240,25 @@ pub fn wrap(identity: &str, message: &[u8]) -> Vec<u8> {
     out
 }
 
-fn is_text_header(header: &[u8]) -> bool {
-    Fields::new(header)
-        .filter_map(Result::ok)
-        .map(|field| field.number)
-        .filter(|number| matches!(*number, HEADER_TEXT | HEADER_BYTE))
-        .last()
-        == Some(HEADER_TEXT)
+/// What can be read of it: a header is its receivers' to judge.
+fn header_of(header: &[u8]) -> StreamHeader<'_> {
+    let mut read = StreamHeader {
+        kind: StreamKind::Unknown,
+        mime_type: "",
+        total_length: None,
+    };
+    for Field { number, value, .. } in Fields::new(header).filter_map(Result::ok) {
+        match (number, value) {
+            (HEADER_MIME_TYPE, Value::Bytes(text)) => {
+                read.mime_type = std::str::from_utf8(text).unwrap_or_default();
+            }
+            (HEADER_TOTAL_LENGTH, Value::Varint(length)) => read.total_length = Some(length),
+            (HEADER_TEXT, _) => read.kind = StreamKind::Text,
+            (HEADER_BYTE, _) => read.kind = StreamKind::Bytes,
+            _ => {}
+        }
+    }
+    read
 }
 
 fn header_generated(header: &[u8]) -> Result<Vec<u8>, Malformed> {
@@ -301,6 +319,8 @@ const USER_IDENTITY: u32 = 5;
 const USER_DESTINATION_IDENTITIES: u32 = 6;
 
 const CHAT_GENERATED: u32 = 6;
+const HEADER_MIME_TYPE: u32 = 4;
+const HEADER_TOTAL_LENGTH: u32 = 5;
 const HEADER_TEXT: u32 = 9;
 const HEADER_BYTE: u32 = 10;
 const TEXT_GENERATED: u32 = 5;

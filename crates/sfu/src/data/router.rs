@@ -13,6 +13,7 @@ use super::delivery::{Delivery, PacketPosting, RawPosting};
 use super::frame;
 use super::packet::{Body, Packet, Sender};
 use super::room::{Audience, Destinations, Room};
+use super::streams::StreamSizes;
 use super::tracks::Tracks;
 use crate::command::{DataTrackConfig, ParticipantConfig};
 use crate::event::Event;
@@ -30,6 +31,8 @@ pub struct Router {
     tracks: Tracks,
     channels: HashMap<PeerId, Channels>,
     outputs: VecDeque<Output>,
+    /// Streams that its participants began.
+    pub streams: StreamSizes,
 }
 
 /// What the worker does next.
@@ -56,6 +59,7 @@ impl Router {
             tracks: Tracks::default(),
             channels: HashMap::new(),
             outputs: VecDeque::new(),
+            streams: StreamSizes::default(),
         }
     }
 
@@ -276,6 +280,10 @@ impl Router {
                 return;
             }
             member.sequence = packet.sequence();
+        }
+        if let Some(header) = packet.stream_header() {
+            let destinations = packet.destination_identities().count();
+            self.streams.add(&header, destinations);
         }
         let sender = Sender {
             sid: &member.config.sid,

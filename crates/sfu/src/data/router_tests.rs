@@ -389,3 +389,19 @@ fn packets_of_another_workers_data_track_are_delivered_here() {
     assert_eq!(f.outputs(), [Seen::To(2, TRACK, track_packet(20))]);
     assert_eq!(f.counters.drop_data_no_channel, 1);
 }
+
+#[test]
+fn streams_are_counted_when_they_are_begun() {
+    let mut fixture = Fixture::new(3);
+    let mut header = Vec::new();
+    put_bytes(&mut header, 4, b"image/png");
+    put_varint(&mut header, 5, 3_000);
+    put_bytes(&mut header, 10, b"");
+    let mut packet = Vec::new();
+    put_bytes(&mut packet, 13, &header);
+    put_bytes(&mut packet, 5, b"p2");
+    fixture.say(1, RELIABLE, &packet);
+    let told: HashMap<_, _> = fixture.router.streams.counters().collect();
+    assert_eq!(told.get("stream_bytes_bytes_image_sum"), Some(&3_000));
+    assert_eq!(told.get("stream_dest_count_bytes_image_sum"), Some(&1));
+}
