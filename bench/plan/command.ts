@@ -1,20 +1,15 @@
 /** `npm run bench -- plan`: a profile of this machine, a plan from it, and a ramp that checks what it predicts. */
 
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type PlanFlags, printPlan } from '../../ts/plan/command.ts';
 import { type Profile, readProfile } from '../../ts/plan/profile.ts';
-import { machine } from '../measure/machine.ts';
-import { measure } from '../measure/measure.ts';
-import type { Measurement } from '../measure/measurement.ts';
 import { ProgressLine } from '../report/progress.ts';
 import { rampTable } from '../report/ramp-table.ts';
-import { loadScenario } from '../scenario/load.ts';
 import { runRamp } from '../scenario/ramp.ts';
-import type { Scenario } from '../scenario/schema.ts';
 import type { Setup } from '../setup.ts';
 import { predict, stepsAround, verdict } from './check.ts';
-import { profileOf } from './profile.ts';
+import { measureProfile, packetsEach, scenario } from './measuring.ts';
 
 export interface PlanOptions extends PlanFlags {
   readonly profile: string;
@@ -50,27 +45,6 @@ export async function planFrom(
   if (words !== '') printPlan(words, options, print);
 }
 
-async function measureProfile(options: PlanOptions, setup: Setup, signal: AbortSignal): Promise<Profile> {
-  const about = machine();
-  const rounds: Record<'video' | 'audio' | 'idle', Measurement[]> = { video: [], audio: [], idle: [] };
-  const scenarios = {
-    video: scenario('livestream', options, ['groups.viewers.count=200']),
-    audio: scenario('audio-rooms', options),
-    idle: scenario('idle-viewers', options),
-  };
-  for (let round = 0; round < options.rounds; round++) {
-    for (const name of ['video', 'audio', 'idle'] as const) {
-      rounds[name].push(
-        await measureOne(scenarios[name], setup, `profile ${round + 1}/${options.rounds}: ${name}`, signal),
-      );
-    }
-  }
-  const { version }: { version: string } = JSON.parse(
-    readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
-  );
-  return profileOf(rounds, about, version);
-}
-
 /** Of one stream and its viewers, on as many media threads as the scenario has. */
 async function check(
   profile: Profile,
@@ -81,7 +55,7 @@ async function check(
 ): Promise<void> {
   const base = scenario('livestream', options);
   const threads = Math.max(1, base.server.workers);
-  const predicted = predict(profile.videoUs.median, packetsPerViewer(base), threads);
+  const predicted = predict(profile.videoUs.median, packetsEach(base), threads);
   print(
     `predicted: ${predicted} viewers with ${threads} media thread${threads === 1 ? '' : 's'} (${base.description})`,
   );
@@ -90,33 +64,6 @@ async function check(
   const [ramp] = await runRamp('livestream', vary, changes, setup, new ProgressLine(), signal);
   if (ramp === undefined) throw new Error('there is no server to measure');
   for (const line of [...rampTable(ramp), verdict(ramp, predicted)]) print(line);
-}
-
-function scenario(name: string, { seconds }: PlanOptions, more: readonly string[] = []): Scenario {
-  return loadScenario(name, [...(seconds === undefined ? [] : [`seconds=${seconds}`]), ...more]);
-}
-
-async function measureOne(of: Scenario, setup: Setup, title: string, signal: AbortSignal): Promise<Measurement> {
-  const [ours] = setup.servers;
-  if (ours === undefined) throw new Error('there is no server to measure');
-  const progress = new ProgressLine();
-  progress.begin(title);
-  const onProgress = (step: Parameters<ProgressLine['handle']>[0]) => progress.handle(step);
-  const measured = await measure(ours, of, { network: setup.network, load: setup.load, onProgress, signal });
-  const { saturated, reason } = measured.load.load;
-  progress.end(saturated ? `the load generator was the bottleneck: ${reason}` : 'done');
-  return measured;
-}
-
-/** As the load generator cuts frames. */
-function packetsPerViewer({ groups }: Scenario): number {
-  const pictures = Object.values(groups).flatMap(({ count, publish }) =>
-    publish?.video === undefined ? [] : [{ count, video: publish.video }],
-  );
-  return pictures.reduce((sum, { count, video }) => {
-    const bytes = ((video.kbps.at(-1) ?? 0) * 1_000) / 8 / video.fps;
-    return sum + count * Math.ceil(bytes / video.packetBytes) * video.fps;
-  }, 0);
 }
 
 function describeProfile({ videoUs, audioUs, joinMs, participantKb, baseMb }: Profile): string[] {

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { machine } from '../measure/machine.ts';
 import { measurement } from '../testing/measurements.ts';
 import { predict, stepsAround, verdict } from './check.ts';
+import { packetsEach, scenario } from './measuring.ts';
 import { profileOf } from './profile.ts';
 
 describe('a prediction', () => {
@@ -38,6 +39,13 @@ describe('a prediction', () => {
     const steps = [step(500, {}), step(600, { saturated: true })];
     assert.match(verdict({ ...ramp, steps, ended: 'the load was full' }, 660), /500 viewers, and the knee is above/);
     assert.match(verdict({ ...ramp, steps: steps.slice(1), ended: 'the load was full' }, 660), /too much already/);
+  });
+});
+
+describe('what a receiver gets', () => {
+  test('is all pictures and sounds that are published', () => {
+    assert.equal(packetsEach(scenario('livestream', {})), 180);
+    assert.equal(packetsEach(scenario('audio-rooms', {})), 500);
   });
 });
 
