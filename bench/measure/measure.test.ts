@@ -69,6 +69,15 @@ describe('a measurement', { skip, concurrency: true }, () => {
     await assert.rejects(measure(fakeServer('one'), scenario('dies'), bench()), said);
   });
 
+  test('fails where not everybody gets in within the time for it', async () => {
+    const started: number[] = [];
+    const patient = { ...scenario('crowded'), joinWithinSeconds: 0.5 };
+    await assert.rejects(measure(fakeServer('one', started), patient, bench()), {
+      message: /^one: not everybody had joined after 0.5 s/,
+    });
+    never(started);
+  });
+
   test('fails where the load generator says something else', async () => {
     await assert.rejects(measure(fakeServer('one'), scenario('talks-nonsense'), bench()), /what is not JSON: hello/);
   });

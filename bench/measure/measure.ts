@@ -52,6 +52,12 @@ async function putUnderLoad(
 ): Promise<LoadReport> {
   const [program, ...args] = bench.load;
   const child = bench.network.spawn('load', program, [...args, 'run']);
+  const { joinWithinSeconds } = scenario;
+  const slow = new AbortController();
+  const patience = setTimeout(
+    () => slow.abort(new Error(`not everybody had joined after ${joinWithinSeconds} s`)),
+    joinWithinSeconds * 1000,
+  );
   try {
     const request = loadRequest(scenario, server.target);
     return await runLoad(
@@ -59,11 +65,13 @@ async function putUnderLoad(
       request,
       (event) => {
         watch.handle(event);
+        if (event.event === 'settled') clearTimeout(patience);
         if (event.event === 'progress') bench.onProgress(event);
       },
-      bench.signal,
+      AbortSignal.any([bench.signal, slow.signal]),
     );
   } finally {
+    clearTimeout(patience);
     await end(child);
   }
 }

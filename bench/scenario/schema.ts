@@ -94,6 +94,8 @@ export const scenarioSchema = z.strictObject({
     /** So many are joining at any time. */
     z.strictObject({ atOnce: positive }),
   ]),
+  /** A server that has not let everybody in or refused them by then is given up. */
+  joinWithinSeconds: positive.default(300),
   /** While measuring, so many leave and others join; with `rooms` whole rooms close and open. */
   churn: z
     .strictObject({ perSecond: z.number().positive(), rooms: z.boolean().default(false) })

@@ -1,6 +1,7 @@
 /**
  * Stands in for the load generator in tests: reads a request, says the contract's lines, keeps the server busy with
- * nothing. What it says is decided by the scenario's name (`saturated`, `complains`, `dies`, `talks-nonsense`, `hangs`).
+ * nothing. What it says is decided by the scenario's name (`saturated`, `complains`, `dies`, `talks-nonsense`, `crowded`,
+ * `hangs`).
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -24,6 +25,7 @@ if (process.argv[2] === '--version') {
     process.exit(101);
   }
   if (name === 'talks-nonsense') process.stdout.write('hello\n');
+  if (name === 'crowded') await sleep(60_000);
   say({ event: 'progress', phase: 'joining', joined: of, failed: 0, of });
   say({ event: 'settled' });
   if (name === 'hangs') await sleep(60_000);
