@@ -16,6 +16,7 @@ import type { Command, PeerId, WorkerId } from '../../ts/media/commands.ts';
 import { RecordingEngine } from '../../ts/media/testing/recording-engine.ts';
 import { ConnectionMetrics } from '../../ts/metrics/connections.ts';
 import { SessionMetrics } from '../../ts/metrics/sessions.ts';
+import { SignalMetrics } from '../../ts/metrics/signals.ts';
 import { TrackMetrics } from '../../ts/metrics/tracks.ts';
 import { createNegotiation } from '../../ts/negotiate/negotiation.ts';
 import { systemClock } from '../../ts/room/clock.ts';
@@ -121,7 +122,7 @@ export class ControlPlane {
   }
 
   async join(identity: string, singlePc: boolean): Promise<Viewer> {
-    const connection = new SignalConnection(this.#frames, { debug: () => {}, warn: () => {} });
+    const connection = new SignalConnection(this.#frames, new SignalMetrics(), { debug: () => {}, warn: () => {} });
     const params = joinParams(identity, singlePc);
     const session = await this.#host.startSession(params, connection, new AbortController().signal);
     const socket = new Socket((frame) => this.#count(frame));
